@@ -1,0 +1,235 @@
+"""Wire models: what travels between clients and the gateway, defined once for both sides."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Wire(BaseModel):
+    """Base of all wire models: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class State(StrEnum):
+    """Where a frame stands with one model version."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    """A typed verdict on the file: final."""
+    QUARANTINED = "quarantined"
+    """Work on the frame kept dying; a person should look."""
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the state will not change by itself."""
+        return self not in (State.QUEUED, State.LEASED)
+
+
+class Reason(Wire):
+    """Why a frame was refused, failed or quarantined, and what to do about it."""
+
+    type: str
+    """Stable word for programs, such as `unreadable` or `wrong_digest`."""
+    title: str
+    detail: str
+    remedy: str
+
+
+class Problem(Wire):
+    """RFC 9457 problem document: the body of every error answer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str | None = None
+    frame_id: str | None = None
+
+
+class GeometryIn(Wire):
+    """Where the detector stood, in metres and pixels, (row, col) order."""
+
+    distance_m: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    wavelength_m: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    pixel_size_m: tuple[
+        Annotated[float, Field(gt=0, allow_inf_nan=False)],
+        Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    ]
+    beam_center_yx: tuple[Finite, Finite]
+
+
+class FrameMetadata(Wire):
+    """What a client may say about the frames of one submission."""
+
+    sample: Annotated[str, Field(max_length=500)] | None = None
+    scan: Annotated[str, Field(max_length=200)] | None = None
+    frame_number: Annotated[int, Field(ge=0)] | None = None
+    technique: Annotated[str, Field(max_length=50)] | None = None
+    beamline: Annotated[str, Field(max_length=100)] | None = None
+    proposal: Annotated[str, Field(max_length=100)] | None = None
+    motors: dict[str, Finite] = Field(default_factory=dict)
+    geometry: GeometryIn | None = None
+    poni: str | None = None
+    """Text of a PONI file (version 2 or 2.1), instead of `geometry`."""
+
+
+class SubmittedFrame(Wire):
+    """What became of one frame of a submission."""
+
+    filename: str | None
+    frame_id: str | None
+    """None where the file was refused before it had an identity."""
+    state: State | None
+    duplicate: bool
+    """The same bytes were known already; nothing was stored again."""
+    error: Reason | None = None
+
+
+class Submission(Wire):
+    """Answer to `POST /frames`: one item for each frame, or for each refused file."""
+
+    items: list[SubmittedFrame]
+
+
+class ModelRef(Wire):
+    """A model version by name and content hash."""
+
+    name: str
+    version: str
+
+
+class AttributeResult(Wire):
+    """One attribute of one frame as a model saw it."""
+
+    id: str
+    probability: Probability
+    threshold: Probability
+    tag: bool
+    """Probability at or above the threshold."""
+
+
+class Annotation(Wire):
+    """All that one model version says about one frame."""
+
+    frame_id: str
+    state: State
+    model: ModelRef
+    attributes: list[AttributeResult] = Field(default_factory=list)
+    geometry: GeometryIn | None = None
+    mask_fraction: Probability | None = None
+    """Share of the detector's pixels that are invalid."""
+    novelty: Probability | None = None
+    """Percentile among validation frames of how unlike them the frame is; near 1 = unknown kind."""
+    timings_ms: dict[str, Finite] = Field(default_factory=dict)
+    reason: Reason | None = None
+
+
+class FrameSummary(Wire):
+    """A frame in a list."""
+
+    frame_id: str
+    sha256: str
+    index: int | None
+    """Position inside a stack; None for a file with one image."""
+    filename: str | None
+    format: str
+    size_bytes: int
+    submitted: datetime
+    sample: str | None = None
+    scan: str | None = None
+    frame_number: int | None = None
+    technique: str | None = None
+    beamline: str | None = None
+    proposal: str | None = None
+    state: State
+    tags: list[str]
+    """Ids of the attributes above their thresholds, by the production model."""
+    novelty: Probability | None = None
+
+
+class FrameDetail(FrameSummary):
+    """A frame with everything known about it."""
+
+    motors: dict[str, Finite] = Field(default_factory=dict)
+    geometry: GeometryIn | None = None
+    header: dict[str, str | int | float] = Field(default_factory=dict)
+    shape: tuple[int, int] | None = None
+    models: list[ModelRef] = Field(default_factory=list)
+    """Model versions with an annotation of this frame."""
+
+
+class FramePage(Wire):
+    """One page of frames, newest first."""
+
+    items: list[FrameSummary]
+    next_cursor: str | None
+    """Give it back as `cursor` for the next page; None on the last one."""
+
+
+class AttributeInfo(Wire):
+    """One entry of the vocabulary in use."""
+
+    id: str
+    name: str
+    definition: str
+    group: str | None = None
+
+
+class ModelInfo(Wire):
+    """A bundle that the service knows."""
+
+    name: str
+    version: str
+    method: str
+    vocabulary: str
+    input_size: int
+    active: bool
+    production: bool
+    attention_names: list[str]
+    metrics: dict[str, object] = Field(default_factory=dict)
+
+
+class WorkerInfo(Wire):
+    """A worker process that reported within the last seconds."""
+
+    id: str
+    device: str
+    """What was asked for: `cpu` or `cuda`."""
+    provider: str
+    """What really runs, as onnxruntime says."""
+    seen_seconds_ago: float
+
+
+class Health(Wire):
+    """Whether the service can take frames and answer them."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    queued: int
+    leased: int
+    oldest_queued_seconds: float | None
+    workers: list[WorkerInfo]
+    problems: list[str]
+
+
+class Event(Wire):
+    """One line of the event stream: a frame changed its state."""
+
+    id: int
+    """Grows by time; send it back as `Last-Event-ID` to go on after it."""
+    kind: Literal["submitted", "done", "failed", "quarantined"]
+    frame_id: str
+    model: ModelRef | None = None
+    tags: list[str] = Field(default_factory=list)
+    time: datetime

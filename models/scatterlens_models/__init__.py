@@ -1,0 +1,1 @@
+"""The science: frames, networks, the simulator, training, evaluation and bundles."""

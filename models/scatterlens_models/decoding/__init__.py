@@ -1,0 +1,1 @@
+"""Bytes of a detector file to a `Frame`."""

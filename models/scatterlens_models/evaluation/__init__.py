@@ -1,0 +1,1 @@
+"""Evaluation: the figures that every model line carries."""

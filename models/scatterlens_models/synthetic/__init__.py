@@ -1,0 +1,1 @@
+"""Seeded physical simulator: parameters to frame, labels and evidence."""

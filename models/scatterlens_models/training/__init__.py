@@ -1,0 +1,1 @@
+"""Training: a plain loop, checkpoints, and the export to a bundle."""

@@ -1,0 +1,1 @@
+"""The gateway: HTTP, keys, the ledger, blobs, and overlays as pictures."""

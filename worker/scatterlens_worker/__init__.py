@@ -1,0 +1,1 @@
+"""What runs beside the gateway: the drain loop that annotates, and its Celery bell."""
