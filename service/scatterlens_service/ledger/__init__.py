@@ -1,0 +1,147 @@
+"""The ledger: the one truth about frames, jobs, annotations, keys and events.
+
+How to use it::
+
+    engine = open_engine(settings.database)      # once per process; dispose() at the end
+    migrate_engine(engine)                       # scatterlens_service.migrations
+    with writing(engine) as session:             # commits at the end, rolls back on an exception
+        answers = submit(session, frames, sender, models)
+    with reading(engine) as session:             # one state of the ledger, blocks nobody
+        page = list_frames(session, FrameFilter(), production=version)
+
+Transaction rules: one request or task opens one `writing` block; everything inside happens or
+nothing does. Functions that write need a session from `writing` (SQLite would otherwise fail
+under load), functions that read take either. Functions never commit. Calls block: keep them off
+the event loop. Put files into the blob store *before* the transaction that names them; acknowledge
+and ring the bell *after* it.
+
+- taking in: `submit` `queue_jobs` (adds a model: `?model=`) `remember_request` (`Idempotency-Key`)
+- working: `lease` `has_queued` `heartbeat` `complete` `fail` `crashed` `release` `forget_worker`
+- watching over: `sweep` `queues_to_ring` `queue_status`
+- reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `models_of` `job_states`
+- telling: `events_after` `last_event_id`
+- keys: `create_key` `authenticate` `list_keys` `revoke_key`
+
+`sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations are
+not filtered by it: ask `get_frame(..., sees=...)` first. Records (`records.py`) are frozen and have
+the wire's names. SQLAlchemy's `OperationalError` means the database is away or full: answer 503.
+"""
+
+from scatterlens_service.ledger.annotations import annotations_of, get_annotation, models_of
+from scatterlens_service.ledger.engine import open_engine, reading, writing
+from scatterlens_service.ledger.events import events_after, last_event_id
+from scatterlens_service.ledger.jobs import (
+    complete,
+    crashed,
+    fail,
+    forget_worker,
+    has_queued,
+    heartbeat,
+    lease,
+    queue_status,
+    queues_to_ring,
+    release,
+    sweep,
+)
+from scatterlens_service.ledger.keys import (
+    ROLES,
+    SCOPES,
+    BadKeyError,
+    KeyRow,
+    authenticate,
+    create_key,
+    list_keys,
+    revoke_key,
+)
+from scatterlens_service.ledger.records import (
+    EventRow,
+    FrameRow,
+    FrameRows,
+    LeasedJob,
+    ModelVersion,
+    NewAnnotation,
+    NewFrame,
+    Principal,
+    QueueStatus,
+    Score,
+    SeenWorker,
+    Sender,
+    StoredAnnotation,
+    Submitted,
+    Verdict,
+    WorkerReport,
+)
+from scatterlens_service.ledger.search import (
+    BadFilterError,
+    FrameFilter,
+    TagTerm,
+    get_frame,
+    list_frames,
+)
+from scatterlens_service.ledger.submissions import (
+    BATCH,
+    LIVE,
+    IdempotencyConflictError,
+    job_states,
+    queue_jobs,
+    remember_request,
+    submit,
+)
+
+__all__ = [
+    "BATCH",
+    "LIVE",
+    "ROLES",
+    "SCOPES",
+    "BadFilterError",
+    "BadKeyError",
+    "EventRow",
+    "FrameFilter",
+    "FrameRow",
+    "FrameRows",
+    "IdempotencyConflictError",
+    "KeyRow",
+    "LeasedJob",
+    "ModelVersion",
+    "NewAnnotation",
+    "NewFrame",
+    "Principal",
+    "QueueStatus",
+    "Score",
+    "SeenWorker",
+    "Sender",
+    "StoredAnnotation",
+    "Submitted",
+    "TagTerm",
+    "Verdict",
+    "WorkerReport",
+    "annotations_of",
+    "authenticate",
+    "complete",
+    "crashed",
+    "create_key",
+    "events_after",
+    "fail",
+    "forget_worker",
+    "get_annotation",
+    "get_frame",
+    "has_queued",
+    "heartbeat",
+    "job_states",
+    "last_event_id",
+    "lease",
+    "list_frames",
+    "list_keys",
+    "models_of",
+    "open_engine",
+    "queue_jobs",
+    "queue_status",
+    "queues_to_ring",
+    "reading",
+    "release",
+    "remember_request",
+    "revoke_key",
+    "submit",
+    "sweep",
+    "writing",
+]

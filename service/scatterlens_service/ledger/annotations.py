@@ -1,0 +1,92 @@
+"""Reading what models said about frames. Visibility is the caller's: ask `get_frame` first."""
+
+from collections.abc import Collection
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from scatterlens.schemas import State
+from scatterlens_service.ledger.records import (
+    ModelVersion,
+    Score,
+    StoredAnnotation,
+    Verdict,
+    to_datetime,
+)
+from scatterlens_service.ledger.tables import Annotation, Job
+from scatterlens_service.ledger.tables import Score as ScoreTable
+
+
+def get_annotation(session: Session, frame_id: str, version: str) -> StoredAnnotation | None:
+    """Where the frame stands with that model version; None if it was never asked for."""
+    return annotations_of(session, [frame_id], version).get(frame_id)
+
+
+def annotations_of(
+    session: Session, frame_ids: Collection[str], version: str
+) -> dict[str, StoredAnnotation]:
+    """Where many frames stand with one model version; frames never asked for are absent."""
+    rows = session.execute(
+        select(Job, Annotation)
+        .outerjoin(
+            Annotation,
+            and_(
+                Annotation.frame_id == Job.frame_id,
+                Annotation.model_version == Job.model_version,
+            ),
+        )
+        .where(
+            Job.kind == "annotate",
+            Job.model_version == version,
+            Job.frame_id.in_(list(frame_ids)),
+        )
+    ).all()
+    scores = _scores(session, [row.id for _, row in rows if row is not None])
+    return {
+        job.frame_id: _record(job, row, scores.get(row.id, ()) if row is not None else ())
+        for job, row in rows
+        if job.frame_id is not None
+    }
+
+
+def models_of(session: Session, frame_id: str) -> list[ModelVersion]:
+    """Model versions with an annotation of this frame, oldest annotation first."""
+    rows = session.execute(
+        select(Annotation.model_name, Annotation.model_version)
+        .where(Annotation.frame_id == frame_id)
+        .order_by(Annotation.id)
+    )
+    return [ModelVersion(name, version) for name, version in rows]
+
+
+def _scores(session: Session, annotation_ids: Collection[int]) -> dict[int, tuple[Score, ...]]:
+    found: dict[int, tuple[Score, ...]] = {}
+    for row in session.scalars(
+        select(ScoreTable)
+        .where(ScoreTable.annotation_id.in_(annotation_ids))
+        .order_by(ScoreTable.annotation_id, ScoreTable.position)
+    ):
+        score = Score(row.attribute, row.probability, row.threshold, row.tag)
+        found[row.annotation_id] = (*found.get(row.annotation_id, ()), score)
+    return found
+
+
+def _record(job: Job, row: Annotation | None, scores: tuple[Score, ...]) -> StoredAnnotation:
+    model = ModelVersion(job.model_name or "", job.model_version or "")
+    reason = None if job.reason is None else Verdict(**job.reason)
+    frame_id = job.frame_id or ""
+    if row is None:
+        return StoredAnnotation(frame_id, model, State(job.state), reason=reason)
+    return StoredAnnotation(
+        frame_id=frame_id,
+        model=model,
+        state=State(job.state),
+        scores=scores,
+        novelty=row.novelty,
+        mask_fraction=row.mask_fraction,
+        timings_ms=row.timings_ms,
+        provider=row.provider,
+        blob=row.blob,
+        time=to_datetime(row.time),
+        reason=reason,
+    )

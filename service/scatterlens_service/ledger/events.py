@@ -1,0 +1,61 @@
+"""What happened to frames, in an order that readers can resume from."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.records import EventRow, ModelVersion, Principal, to_datetime
+from scatterlens_service.ledger.tables import Event
+from scatterlens_service.ledger.visibility import frame_is_visible
+
+_LOCK = 0x5CA77E1  # any number that nobody else locks
+
+
+def add_events(session: Session, events: Sequence[Event]) -> None:
+    """Append events; must be the last thing a transaction does.
+
+    PostgreSQL hands out ids before transactions commit, so a reader at 7 could miss a 6 that
+    commits later. The lock, held until the commit, makes ids appear in order. (SQLite has one
+    writer at a time anyway.)
+    """
+    if not events:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    now = session.scalar(select(Clock()))
+    for event in events:
+        event.time = now or 0.0
+    session.add_all(events)
+    session.flush()
+
+
+def last_event_id(session: Session) -> int:
+    """Id of the newest event; 0 before the first."""
+    return session.scalar(select(func.max(Event.id))) or 0
+
+
+def events_after(
+    session: Session, after: int, *, sees: Principal | None = None, limit: int = 500
+) -> list[EventRow]:
+    """Events with an id above `after`, oldest first, of the frames that `sees` may see."""
+    rows = session.scalars(
+        select(Event)
+        .where(Event.id > after, frame_is_visible(Event.frame_id, sees))
+        .order_by(Event.id)
+        .limit(limit)
+    )
+    return [
+        EventRow(
+            id=row.id,
+            kind=row.kind,
+            frame_id=row.frame_id,
+            model=ModelVersion(row.model_name, row.model_version)
+            if row.model_name is not None and row.model_version is not None
+            else None,
+            tags=tuple(row.tags),
+            time=to_datetime(row.time),
+        )
+        for row in rows
+    ]

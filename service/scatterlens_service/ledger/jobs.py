@@ -1,0 +1,343 @@
+"""The life of a job: queued -> leased -> done | failed | quarantined.
+
+A lease is a promise to decide within `lease_seconds`, by the database's clock. Every verdict names
+the attempt it was leased under; where a job has been leased again since, the verdict is refused.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from scatterlens.schemas import State
+from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.events import add_events
+from scatterlens_service.ledger.records import (
+    LeasedJob,
+    ModelVersion,
+    NewAnnotation,
+    QueueStatus,
+    SeenWorker,
+    Verdict,
+    WorkerReport,
+)
+from scatterlens_service.ledger.submissions import BATCH, LIVE
+from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
+
+MAX_LOST_LEASES = 3
+MAX_CRASHES = 2
+
+
+def lease(
+    session: Session,
+    worker_id: str,
+    limit: int,
+    lease_seconds: float,
+    *,
+    queues: Sequence[str] = (LIVE, BATCH),
+    versions: Collection[str] | None = None,
+) -> list[LeasedJob]:
+    """Take up to `limit` queued annotate jobs, oldest first, earlier queues before later ones.
+
+    With `versions`, only jobs for these model versions.
+    """
+    jobs: list[LeasedJob] = []
+    for queue in queues:
+        if len(jobs) < limit:
+            jobs += _lease_from(
+                session, queue, worker_id, limit - len(jobs), lease_seconds, versions
+            )
+    return jobs
+
+
+def _lease_from(
+    session: Session,
+    queue: str,
+    worker_id: str,
+    limit: int,
+    lease_seconds: float,
+    versions: Collection[str] | None,
+) -> list[LeasedJob]:
+    wanted = (
+        select(Job.id)
+        .where(Job.state == State.QUEUED, Job.queue == queue)
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if versions is not None:
+        wanted = wanted.where(Job.model_version.in_(list(versions)))
+    # A CTE, because PostgreSQL may run a plain sub-select more than once and lock too many.
+    chosen = wanted.cte("chosen")
+    leased = session.execute(
+        update(Job)
+        .where(Job.id.in_(select(chosen.c.id)))
+        .values(
+            state=State.LEASED,
+            attempt=Job.attempt + 1,
+            worker_id=worker_id,
+            lease_until=Clock() + lease_seconds,
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    ids = list(leased.scalars())
+    rows = session.execute(
+        select(Job, Frame.sha256, Frame.index)
+        .join(Frame, Frame.id == Job.frame_id)
+        .where(Job.id.in_(ids))
+        .order_by(Job.id)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        LeasedJob(
+            id=job.id,
+            attempt=job.attempt,
+            kind=job.kind,
+            key=job.key,
+            queue=job.queue,
+            frame_id=job.frame_id or "",
+            sha256=sha256,
+            index=index,
+            model=ModelVersion(job.model_name or "", job.model_version or ""),
+            crashes=job.crashes,
+        )
+        for job, sha256, index in rows
+    ]
+
+
+def has_queued(session: Session, queues: Sequence[str] = (LIVE, BATCH)) -> bool:
+    """Whether a lease would find something; a look that takes no lock."""
+    row = select(Job.id).where(Job.state == State.QUEUED, Job.queue.in_(queues)).limit(1)
+    return session.scalar(row) is not None
+
+
+def heartbeat(
+    session: Session, worker: WorkerReport, held: Collection[LeasedJob], lease_seconds: float
+) -> int:
+    """Report a worker and prolong the leases it still holds; returns how many those are."""
+    report = {**asdict(worker), "models": list(worker.models)}
+    seen = session.merge(Worker(**report, seen=0.0))
+    session.flush()
+    session.execute(update(Worker).where(Worker.id == seen.id).values(seen=Clock()))
+    if not held:
+        return 0
+    prolonged = session.execute(
+        update(Job)
+        .where(_is_ours(held))
+        .values(lease_until=Clock() + lease_seconds)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(prolonged.all())
+
+
+def forget_worker(session: Session, worker_id: str) -> None:
+    """Remove a worker that says goodbye."""
+    session.execute(delete(Worker).where(Worker.id == worker_id))
+
+
+def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
+    """Store the annotation and finish the job; False, and nothing stored, if it was fenced off."""
+    if not _decide(session, job, State.DONE):
+        return False
+    session.execute(
+        update(Frame)
+        .where(Frame.id == job.frame_id)
+        .values(
+            height=result.shape[0],
+            width=result.shape[1],
+            header=dict(result.header),
+            geometry=None if result.geometry is None else dict(result.geometry),
+        )
+    )
+    annotation = Annotation(
+        frame_id=job.frame_id,
+        model_name=job.model.name,
+        model_version=job.model.version,
+        time=session.scalar(select(Clock())) or 0.0,
+        novelty=result.novelty,
+        mask_fraction=result.mask_fraction,
+        timings_ms=dict(result.timings_ms),
+        provider=result.provider,
+        blob=result.blob,
+    )
+    session.add(annotation)
+    session.flush()
+    session.add_all(
+        Score(annotation_id=annotation.id, position=position, **asdict(score))
+        for position, score in enumerate(result.scores)
+    )
+    session.flush()
+    _tell(session, "done", job, [score.attribute for score in result.scores if score.tag])
+    return True
+
+
+def fail(session: Session, job: LeasedJob, verdict: Verdict) -> bool:
+    """End the job with a typed verdict on its file; False if it was fenced off."""
+    if not _decide(session, job, State.FAILED, verdict):
+        return False
+    _tell(session, "failed", job)
+    return True
+
+
+def crashed(session: Session, job: LeasedJob, verdict: Verdict) -> State | None:
+    """The decode child died over this frame: once more, or quarantine the second time.
+
+    Returns the new state, or None if the job was fenced off.
+    """
+    again = job.crashes + 1 < MAX_CRASHES
+    state = State.QUEUED if again else State.QUARANTINED
+    if not _decide(session, job, state, None if again else verdict, crashes=job.crashes + 1):
+        return None
+    if not again:
+        _tell(session, "quarantined", job)
+    return state
+
+
+def release(session: Session, jobs: Collection[LeasedJob]) -> int:
+    """Give back jobs that were not begun, without prejudice; returns how many were still ours."""
+    if not jobs:
+        return 0
+    released = session.execute(
+        update(Job)
+        .where(_is_ours(jobs))
+        .values(state=State.QUEUED, worker_id=None, lease_until=None)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(released.all())
+
+
+def sweep(session: Session) -> int:
+    """Return expired leases to the queue, or quarantine after the third; how many had expired."""
+    expired = session.execute(
+        update(Job)
+        .where(Job.state == State.LEASED, Job.lease_until < Clock())
+        .values(
+            state=case(
+                (Job.lost_leases + 1 >= MAX_LOST_LEASES, State.QUARANTINED.value),
+                else_=State.QUEUED.value,
+            ),
+            lost_leases=Job.lost_leases + 1,
+            worker_id=None,
+            lease_until=None,
+            finished=case((Job.lost_leases + 1 >= MAX_LOST_LEASES, Clock()), else_=None),
+        )
+        .returning(Job.id, Job.state, Job.frame_id, Job.model_name, Job.model_version)
+        .execution_options(synchronize_session=False)
+    ).all()
+    dead = [row for row in expired if row.state == State.QUARANTINED]
+    if dead:
+        session.execute(
+            update(Job)
+            .where(Job.id.in_([row.id for row in dead]))
+            .values(reason=asdict(_NO_VERDICT))
+            .execution_options(synchronize_session=False)
+        )
+        add_events(
+            session,
+            [
+                Event(
+                    kind="quarantined",
+                    frame_id=row.frame_id,
+                    model_name=row.model_name,
+                    model_version=row.model_version,
+                    tags=[],
+                )
+                for row in dead
+                if row.frame_id is not None
+            ],
+        )
+    return len(expired)
+
+
+_NO_VERDICT = Verdict(
+    type="no_verdict",
+    title="Three workers took this frame and none came back",
+    detail="Each lease ran out before a result or a verdict was written.",
+    remedy="Look into the worker's log at that time; then send the frame to a worker alone.",
+)
+
+
+def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
+    """Queues with a job that nobody took for so long: their bell may have been lost."""
+    old = select(Job.queue).where(
+        Job.state == State.QUEUED, Job.queued < Clock() - older_than_seconds
+    )
+    return sorted(session.scalars(old.distinct()))
+
+
+def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
+    """What waits, what is being worked on, and the workers that reported lately."""
+    queued, leased, oldest = session.execute(
+        select(
+            func.count().filter(Job.state == State.QUEUED),
+            func.count().filter(Job.state == State.LEASED),
+            Clock() - func.min(Job.queued).filter(Job.state == State.QUEUED),
+        ).where(Job.state.in_([State.QUEUED, State.LEASED]))
+    ).one()
+    ago = (Clock() - Worker.seen).label("ago")
+    workers = session.execute(
+        select(Worker, ago).where(Worker.seen > Clock() - seen_within_seconds).order_by(Worker.id)
+    )
+    return QueueStatus(
+        queued=queued,
+        leased=leased,
+        oldest_queued_seconds=None if oldest is None else max(0.0, oldest),
+        workers=tuple(
+            SeenWorker(
+                WorkerReport(row.id, row.device, row.provider, tuple(row.models)),
+                max(0.0, seconds),
+            )
+            for row, seconds in workers
+        ),
+    )
+
+
+def _is_ours(jobs: Collection[LeasedJob]):
+    return and_(
+        Job.state == State.LEASED,
+        or_(*(and_(Job.id == job.id, Job.attempt == job.attempt) for job in jobs)),
+    )
+
+
+def _decide(
+    session: Session,
+    job: LeasedJob,
+    state: State,
+    verdict: Verdict | None = None,
+    **columns: int,
+) -> bool:
+    """Move a leased job on, where this attempt still holds it."""
+    moved = session.execute(
+        update(Job)
+        .where(_is_ours([job]))
+        .values(
+            state=state,
+            worker_id=None,
+            lease_until=None,
+            finished=Clock() if state.is_final else None,
+            reason=None if verdict is None else asdict(verdict),
+            **columns,
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return moved.first() is not None
+
+
+def _tell(session: Session, kind: str, job: LeasedJob, tags: Sequence[str] = ()) -> None:
+    add_events(
+        session,
+        [
+            Event(
+                kind=kind,
+                frame_id=job.frame_id,
+                model_name=job.model.name,
+                model_version=job.model.version,
+                tags=list(tags),
+            )
+        ],
+    )

@@ -1,0 +1,146 @@
+"""API keys `sl_<id>_<secret>`: shown once, kept as a hash, with scopes and an end."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.records import Principal, to_datetime
+from scatterlens_service.ledger.tables import Key
+
+SCOPES = (
+    "frames:write",
+    "results:read",
+    "labels:write",
+    "train:run",
+    "models:write",
+    "admin",
+)
+ROLES = {
+    "viewer": ("results:read",),
+    "annotator": ("results:read", "labels:write"),
+    "scientist": ("frames:write", "results:read", "labels:write"),
+    "trainer": ("frames:write", "results:read", "labels:write", "train:run"),
+    "admin": SCOPES,
+}
+"""Scopes that each role may hold; a key of that role has all of them unless told fewer."""
+
+DEFAULT_DAYS = 90.0
+
+
+class BadKeyError(ValueError):
+    """A key cannot be made as asked; the message says what is possible."""
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """A key without its secret."""
+
+    id: str
+    name: str
+    role: str
+    scopes: tuple[str, ...]
+    proposal: str | None
+    beamline: str | None
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+
+def create_key(
+    session: Session,
+    name: str,
+    *,
+    role: str = "scientist",
+    scopes: Collection[str] | None = None,
+    days: float | None = DEFAULT_DAYS,
+    proposal: str | None = None,
+    beamline: str | None = None,
+) -> str:
+    """Make a key and return it, the only time it can be read; `days=None` never expires.
+
+    Raises:
+        BadKeyError: unknown role, or a scope that the role may not hold.
+    """
+    if role not in ROLES:
+        raise BadKeyError(f"no role {role!r}; there are {', '.join(ROLES)}")
+    granted = ROLES[role] if scopes is None else tuple(s for s in SCOPES if s in scopes)
+    refused = set(scopes or ()) - set(ROLES[role])
+    if refused:
+        raise BadKeyError(
+            f"a {role} may not hold {', '.join(sorted(refused))}; only {', '.join(ROLES[role])}"
+        )
+    if days is not None and not 0 < days < 36_500:
+        raise BadKeyError(f"a key cannot last {days} days; give a number above 0, or no end")
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    now = session.scalar(select(Clock())) or 0.0
+    session.add(
+        Key(
+            id=key_id,
+            name=name,
+            secret_sha256=_digest(secret),
+            role=role,
+            scopes=list(granted),
+            proposal=proposal,
+            beamline=beamline,
+            created=now,
+            expires=None if days is None else now + days * 86_400,
+        )
+    )
+    session.flush()
+    return f"sl_{key_id}_{secret}"
+
+
+def authenticate(session: Session, key: str) -> Principal | None:
+    """Whoever holds this key; None if it is malformed, unknown, wrong, expired or revoked."""
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    row = session.get(Key, key_id) if prefix == "sl" else None
+    # An unknown id costs the same comparison as a wrong secret.
+    expected = row.secret_sha256 if row is not None else _digest("")
+    matches = hmac.compare_digest(expected, _digest(secret))
+    if row is None or not matches or row.revoked is not None:
+        return None
+    if row.expires is not None and row.expires <= (session.scalar(select(Clock())) or 0.0):
+        return None
+    return Principal(row.id, row.name, row.role, frozenset(row.scopes), row.proposal, row.beamline)
+
+
+def list_keys(session: Session) -> list[KeyRow]:
+    """All keys, oldest first, revoked ones too."""
+    return [
+        KeyRow(
+            id=row.id,
+            name=row.name,
+            role=row.role,
+            scopes=tuple(row.scopes),
+            proposal=row.proposal,
+            beamline=row.beamline,
+            created=to_datetime(row.created),
+            expires=None if row.expires is None else to_datetime(row.expires),
+            revoked=None if row.revoked is None else to_datetime(row.revoked),
+        )
+        for row in session.scalars(select(Key).order_by(Key.created, Key.id))
+    ]
+
+
+def revoke_key(session: Session, key_id: str) -> bool:
+    """End a key now; False if there is none such or it was revoked before."""
+    revoked = session.execute(
+        update(Key)
+        .where(Key.id == key_id, Key.revoked.is_(None))
+        .values(revoked=Clock())
+        .returning(Key.id)
+    )
+    return revoked.first() is not None
+
+
+def _digest(secret: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,225 @@
+"""What the ledger takes and gives: plain frozen records, named as on the wire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from scatterlens.schemas import State
+
+
+def to_datetime(seconds: float) -> datetime:
+    """Aware time in UTC of a column of the ledger."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A bundle by name and content hash."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class NewFrame:
+    """A frame whose file already lies, fsynced, in the blob store."""
+
+    sha256: str
+    size_bytes: int
+    format: str
+    filename: str | None = None
+    index: int | None = None
+
+    @property
+    def id(self) -> str:
+        """`<sha256>`, or `<sha256>.<index>` inside a stack."""
+        return self.sha256 if self.index is None else f"{self.sha256}.{self.index}"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends frames and what they say about them."""
+
+    key_id: str | None = None
+    proposal: str | None = None
+    beamline: str | None = None
+    scan: str | None = None
+    sample: str | None = None
+    frame_number: int | None = None
+    technique: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """`motors`, `geometry`, `poni` as sent, JSON."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of one frame of a submission."""
+
+    frame_id: str
+    state: State
+    """Of the first model asked for."""
+    duplicate: bool
+    """The frame was known before."""
+
+
+@dataclass(frozen=True)
+class LeasedJob:
+    """Work that this worker alone may decide, until its lease ends."""
+
+    id: int
+    attempt: int
+    """Fencing token: a verdict is refused under any other attempt."""
+    kind: str
+    key: str
+    queue: str
+    frame_id: str
+    sha256: str
+    index: int | None
+    model: ModelVersion
+    crashes: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """One attribute of an annotation."""
+
+    attribute: str
+    probability: float
+    threshold: float
+    tag: bool
+
+
+@dataclass(frozen=True)
+class NewAnnotation:
+    """A worker's answer, whose blob already lies, fsynced, in the blob store."""
+
+    scores: Sequence[Score]
+    """In the order of the vocabulary."""
+    novelty: float | None
+    mask_fraction: float
+    timings_ms: Mapping[str, float]
+    provider: str
+    blob: str
+    """sha256 of the packed maps and preview."""
+    shape: tuple[int, int]
+    header: Mapping[str, Any]
+    geometry: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a job ends without an annotation, and what to do about it."""
+
+    type: str
+    """Stable word for programs, such as `unreadable`."""
+    title: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class StoredAnnotation:
+    """Where a frame stands with a model version, with the answer once there is one."""
+
+    frame_id: str
+    model: ModelVersion
+    state: State
+    scores: tuple[Score, ...] = ()
+    novelty: float | None = None
+    mask_fraction: float | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    provider: str | None = None
+    blob: str | None = None
+    time: datetime | None = None
+    reason: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """A frame as the newest submission of it that one may see."""
+
+    submission_id: int
+    frame_id: str
+    sha256: str
+    index: int | None
+    format: str
+    size_bytes: int
+    shape: tuple[int, int] | None
+    header: Mapping[str, Any]
+    file_geometry: Mapping[str, Any] | None
+    filename: str | None
+    submitted: datetime
+    proposal: str | None
+    beamline: str | None
+    scan: str | None
+    sample: str | None
+    frame_number: int | None
+    technique: str | None
+    details: Mapping[str, Any]
+    state: State
+    """With the production model."""
+    tags: tuple[str, ...]
+    """Of the production model."""
+    novelty: float | None
+
+
+@dataclass(frozen=True)
+class FrameRows:
+    """One page of frames, newest first."""
+
+    items: tuple[FrameRow, ...]
+    next_before: int | None
+    """Give it back as `before` for the next page."""
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """A change of a frame's state."""
+
+    id: int
+    kind: str
+    frame_id: str
+    model: ModelVersion | None
+    tags: tuple[str, ...]
+    time: datetime
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """How a worker process describes itself."""
+
+    id: str
+    device: str
+    provider: str
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenWorker:
+    """A worker and how long ago it reported."""
+
+    report: WorkerReport
+    seen_seconds_ago: float
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """How much is waiting, and who works on it."""
+
+    queued: int
+    leased: int
+    oldest_queued_seconds: float | None
+    workers: tuple[SeenWorker, ...]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whoever asks: what they may do, and which rows exist for them."""
+
+    key_id: str
+    name: str
+    role: str
+    scopes: frozenset[str]
+    proposal: str | None = None
+    beamline: str | None = None

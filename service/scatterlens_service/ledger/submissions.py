@@ -1,0 +1,178 @@
+"""Taking frames in: frames, submissions and jobs in one transaction."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from scatterlens.schemas import State
+from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.events import add_events
+from scatterlens_service.ledger.records import ModelVersion, NewFrame, Sender, Submitted
+from scatterlens_service.ledger.tables import Event, Frame, Job, Request, Submission, Table
+
+LIVE = "annotate.live"
+BATCH = "annotate.batch"
+
+
+class IdempotencyConflictError(ValueError):
+    """The Idempotency-Key was used before for another body: send this one under a new key."""
+
+
+def submit(
+    session: Session,
+    frames: Sequence[NewFrame],
+    sender: Sender,
+    models: Sequence[ModelVersion],
+    *,
+    queue: str = LIVE,
+) -> list[Submitted]:
+    """Record frames and queue one job for each frame and model; answers in the frames' order.
+
+    What is known already is not recorded again: neither frame, nor job, nor a submission
+    that says the same. Call it in a `writing` transaction, once the files are on disk;
+    acknowledge after the commit.
+    """
+    # One order for all writers, so that two submissions of the same frames cannot deadlock.
+    unique = {frame.id: frame for frame in sorted(frames, key=lambda frame: frame.id)}
+    now = session.scalar(select(Clock()))
+    new_frames = _insert_new(
+        session,
+        Frame,
+        "id",
+        (
+            {
+                "id": frame.id,
+                "sha256": frame.sha256,
+                "index": frame.index,
+                "format": frame.format,
+                "size_bytes": frame.size_bytes,
+                "created": now,
+            }
+            for frame in unique.values()
+        ),
+    )
+    spoken_of = {_fingerprint(frame, sender): frame for frame in unique.values()}
+    new_submissions = _insert_new(
+        session,
+        Submission,
+        "fingerprint",
+        (
+            {
+                "fingerprint": fingerprint,
+                "frame_id": frame.id,
+                "filename": frame.filename,
+                "time": now,
+                **asdict(sender),
+            }
+            for fingerprint, frame in spoken_of.items()
+        ),
+    )
+    queue_jobs(session, unique, models, queue=queue)
+    states = job_states(session, unique, models[0].version)
+    add_events(
+        session,
+        [
+            Event(kind="submitted", frame_id=spoken_of[fingerprint].id, tags=[])
+            for fingerprint in spoken_of
+            if fingerprint in new_submissions
+        ],
+    )
+    answers: list[Submitted] = []
+    for frame in frames:
+        answers.append(Submitted(frame.id, states[frame.id], duplicate=frame.id not in new_frames))
+        new_frames.discard(frame.id)  # the second time in one submission it is known
+    return answers
+
+
+def queue_jobs(
+    session: Session,
+    frame_ids: Iterable[str],
+    models: Iterable[ModelVersion],
+    *,
+    queue: str = LIVE,
+) -> None:
+    """Queue one annotate job for each frame and model that has none yet."""
+    now = session.scalar(select(Clock()))
+    models = tuple(models)
+    _insert_new(
+        session,
+        Job,
+        "key",
+        (
+            {
+                "kind": "annotate",
+                "key": f"annotate:{frame_id}:{model.version}",
+                "queue": queue,
+                "frame_id": frame_id,
+                "model_name": model.name,
+                "model_version": model.version,
+                "state": State.QUEUED.value,
+                "attempt": 0,
+                "lost_leases": 0,
+                "crashes": 0,
+                "queued": now,
+            }
+            for frame_id in sorted(frame_ids)
+            for model in models
+        ),
+    )
+
+
+def job_states(session: Session, frame_ids: Iterable[str], version: str) -> dict[str, State]:
+    """State of each frame's annotate job with one model version; frames without one are absent."""
+    rows = session.execute(
+        select(Job.frame_id, Job.state).where(
+            Job.kind == "annotate",
+            Job.model_version == version,
+            Job.frame_id.in_(list(frame_ids)),
+        )
+    )
+    return {frame_id: State(state) for frame_id, state in rows if frame_id is not None}
+
+
+def remember_request(session: Session, key_id: str, token: str, digest: str) -> bool:
+    """Record an Idempotency-Key with its body's digest; False if this very request came before.
+
+    Raises:
+        IdempotencyConflictError: the key was used for another body.
+    """
+    now = session.scalar(select(Clock()))
+    row = {"key_id": key_id, "token": token, "digest": digest, "time": now}
+    insert = _insert(session)(Request).on_conflict_do_nothing().returning(Request.token)
+    if session.scalar(insert.values(row)) is not None:
+        return True
+    if session.get_one(Request, (key_id, token)).digest != digest:
+        raise IdempotencyConflictError(
+            f"Idempotency-Key {token!r} was used for another body; choose a new one"
+        )
+    return False
+
+
+def _fingerprint(frame: NewFrame, sender: Sender) -> str:
+    said = {"frame": frame.id, "filename": frame.filename, **asdict(sender)}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _insert(session: Session) -> Any:
+    dialect = session.get_bind().dialect.name
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+
+def _insert_new(
+    session: Session, table: type[Table], unique: str, rows: Iterable[dict[str, Any]]
+) -> set[str]:
+    """Insert the rows whose `unique` column is new; those that another writer adds meanwhile
+    count as known. Returns the unique values that were inserted.
+    """
+    values = list(rows)
+    if not values:
+        return set()
+    column = getattr(table, unique)
+    insert = _insert(session)(table).on_conflict_do_nothing(index_elements=[unique])
+    return set(session.scalars(insert.returning(column), values))

@@ -1,0 +1,224 @@
+"""Tables of the ledger. Times are seconds since 1970 by the database's clock.
+
+A change here needs a migration in `scatterlens_service/migrations/versions`; a test compares both.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite counts up by itself only in a column that is exactly INTEGER.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+FRAME_ID = String(64 + 1 + 10)
+"""`<sha256>` or `<sha256>.<index>`."""
+
+
+class Table(DeclarativeBase):
+    """Base of all tables; constraints have stable names for migrations."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Frame(Table):
+    """One detector image, known by the bytes of its file."""
+
+    __tablename__ = "frames"
+    # The primary key also holds for files without an index, where SQL lets NULLs differ.
+    __table_args__ = (UniqueConstraint("sha256", "index"),)
+
+    id: Mapped[str] = mapped_column(FRAME_ID, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    index: Mapped[int | None]
+    """Position inside a stack; NULL for a file with one image."""
+    format: Mapped[str] = mapped_column(String(32))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created: Mapped[float] = mapped_column(Double)
+    height: Mapped[int | None]
+    """Rows; this and the columns below are known once a worker has decoded the frame."""
+    width: Mapped[int | None]
+    header: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    geometry: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """As the file tells it."""
+
+
+class Submission(Table):
+    """Who sent a frame, for what; decides who may see it."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        UniqueConstraint("fingerprint"),
+        Index(None, "frame_id", "id"),
+        Index(None, "proposal", "id"),
+        Index(None, "scan", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """sha256 over all that follows but the time: the same said twice is one row."""
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    filename: Mapped[str | None] = mapped_column(Text)
+    proposal: Mapped[str | None] = mapped_column(String(100))
+    beamline: Mapped[str | None] = mapped_column(String(100))
+    scan: Mapped[str | None] = mapped_column(String(200))
+    sample: Mapped[str | None] = mapped_column(String(500))
+    frame_number: Mapped[int | None] = mapped_column(BigInteger)
+    technique: Mapped[str | None] = mapped_column(String(50))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """`motors`, `geometry`, `poni` as sent."""
+    key_id: Mapped[str | None] = mapped_column(String(32))
+    time: Mapped[float] = mapped_column(Double)
+
+
+class Request(Table):
+    """An `Idempotency-Key` that a client used, and for which body."""
+
+    __tablename__ = "requests"
+
+    key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    token: Mapped[str] = mapped_column(String(255), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    time: Mapped[float] = mapped_column(Double)
+
+
+class Job(Table):
+    """Work to do, being done or decided. A queued row is the only outbox there is."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index(None, "state", "queue", "id"),
+        Index(None, "frame_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """annotate | render | train"""
+    key: Mapped[str] = mapped_column(String(200))
+    queue: Mapped[str] = mapped_column(String(32))
+    frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
+    model_name: Mapped[str | None] = mapped_column(String(100))
+    model_version: Mapped[str | None] = mapped_column(String(12))
+    state: Mapped[str] = mapped_column(String(12))
+    attempt: Mapped[int] = mapped_column(Integer)
+    """Counts leases; a verdict counts only with the attempt it was leased under."""
+    lost_leases: Mapped[int] = mapped_column(Integer)
+    """Leases that ran out without a word."""
+    crashes: Mapped[int] = mapped_column(Integer)
+    """Deaths of the decode child over this frame."""
+    worker_id: Mapped[str | None] = mapped_column(String(100))
+    lease_until: Mapped[float | None] = mapped_column(Double)
+    queued: Mapped[float] = mapped_column(Double)
+    finished: Mapped[float | None] = mapped_column(Double)
+    reason: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """`type`, `title`, `detail`, `remedy` of a failed or quarantined job."""
+
+
+class Annotation(Table):
+    """What one model version says about one frame: once."""
+
+    __tablename__ = "annotations"
+    __table_args__ = (
+        UniqueConstraint("frame_id", "model_version"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    model_name: Mapped[str] = mapped_column(String(100))
+    model_version: Mapped[str] = mapped_column(String(12))
+    time: Mapped[float] = mapped_column(Double)
+    novelty: Mapped[float | None] = mapped_column(Double)
+    mask_fraction: Mapped[float] = mapped_column(Double)
+    timings_ms: Mapped[dict[str, float]] = mapped_column(JSON)
+    provider: Mapped[str] = mapped_column(String(64))
+    """What the network ran on, as onnxruntime says."""
+    blob: Mapped[str] = mapped_column(String(64))
+    """sha256 of the packed maps and preview."""
+
+
+class Score(Table):
+    """Probability of one attribute in one annotation."""
+
+    __tablename__ = "scores"
+    __table_args__ = (Index(None, "attribute", "probability"),)
+
+    annotation_id: Mapped[int] = mapped_column(ForeignKey("annotations.id"), primary_key=True)
+    attribute: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer)
+    """Place in the vocabulary."""
+    probability: Mapped[float] = mapped_column(Double)
+    threshold: Mapped[float] = mapped_column(Double)
+    tag: Mapped[bool] = mapped_column(Boolean)
+
+
+class Event(Table):
+    """A frame changed its state; ids appear to readers in growing order."""
+
+    __tablename__ = "events"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """submitted | done | failed | quarantined"""
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    model_name: Mapped[str | None] = mapped_column(String(100))
+    model_version: Mapped[str | None] = mapped_column(String(12))
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    time: Mapped[float] = mapped_column(Double)
+
+
+class Key(Table):
+    """An API key; its secret is known to its owner alone."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_sha256: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    proposal: Mapped[str | None] = mapped_column(String(100))
+    """The only proposal it sees; NULL = all."""
+    beamline: Mapped[str | None] = mapped_column(String(100))
+    """The only beamline it sees; NULL = all."""
+    created: Mapped[float] = mapped_column(Double)
+    expires: Mapped[float | None] = mapped_column(Double)
+    revoked: Mapped[float | None] = mapped_column(Double)
+
+
+class Worker(Table):
+    """A worker process, as it last reported itself."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    device: Mapped[str] = mapped_column(String(16))
+    """What was asked for: `cpu` or `cuda`."""
+    provider: Mapped[str] = mapped_column(String(64))
+    """What really runs."""
+    models: Mapped[list[str]] = mapped_column(JSON)
+    """Versions it holds."""
+    seen: Mapped[float] = mapped_column(Double)

@@ -1,0 +1,76 @@
+"""What an operator may set, read from `SCATTERLENS_*` variables and nowhere else."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def user_data_folder() -> Path:
+    """Where this user's programs keep their data."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "scatterlens"
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "scatterlens"
+
+
+class Settings(BaseSettings):
+    """Settings of gateway and worker; every field has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="SCATTERLENS_", extra="forbid")
+
+    home: Path = Field(default_factory=user_data_folder)
+    """Everything kept: database, files, installed bundles."""
+    database_url: str | None = None
+    """Such as `postgresql://user@host/name`; None = a SQLite file in `home`."""
+    redis_url: str | None = None
+    """Celery broker that rings workers; None = embedded, the worker polls."""
+    active_models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Bundle names, comma-separated; each frame gets one job for each, the first is production.
+    Empty = every shipped bundle."""
+
+    max_body_bytes: int = Field(default=256 * 2**20, gt=0)
+    max_frames: int = Field(default=1000, gt=0)
+    """Frames that one submission may name."""
+    max_queue: int = Field(default=100_000, gt=0)
+    """Jobs queued or leased beyond which new frames are refused for a while."""
+    min_free_share: float = Field(default=0.1, ge=0, lt=1)
+    """Free share of the disk under `home` below which new frames are refused."""
+
+    lease_seconds: float = Field(default=10.0, gt=0)
+    """How long a silent worker keeps its jobs."""
+    heartbeat_seconds: float = Field(default=3.0, gt=0)
+    sweep_seconds: float = Field(default=1.0, gt=0)
+    ring_after_seconds: float = Field(default=2.0, gt=0)
+    """Age of a queued job at which workers are rung again."""
+    poll_seconds: float = Field(default=0.1, gt=0)
+    """How often an embedded worker looks for work."""
+    drain_seconds: float = Field(default=60.0, gt=0)
+    """Longest drain by one bell; then it rings again if rows are left."""
+    batch_cpu: int = Field(default=4, gt=0)
+    batch_gpu: int = Field(default=32, gt=0)
+
+    @field_validator("active_models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy address of the ledger."""
+        return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite'}"
+
+    @property
+    def blob_folder(self) -> Path:
+        """Content-addressed files."""
+        return self.home / "blobs"
+
+    @property
+    def bundle_folder(self) -> Path:
+        """Bundles installed beside the shipped ones, `<name>/<version>/`."""
+        return self.home / "bundles"
