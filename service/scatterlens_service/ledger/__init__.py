@@ -17,7 +17,8 @@ and ring the bell *after* it.
 
 - taking in: `submit` `queue_jobs` (adds a model: `?model=`) `remember_request` (`Idempotency-Key`)
 - working: `lease` `has_queued` `heartbeat` `complete` `fail` `crashed` `release` `forget_worker`
-- watching over: `sweep` `queues_to_ring` `queue_status`
+- watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
+  (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `models_of` `job_states`
 - telling: `events_after` `last_event_id`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
@@ -35,6 +36,7 @@ from scatterlens_service.ledger.jobs import (
     crashed,
     fail,
     forget_worker,
+    has_expired,
     has_queued,
     heartbeat,
     lease,
@@ -125,6 +127,7 @@ __all__ = [
     "forget_worker",
     "get_annotation",
     "get_frame",
+    "has_expired",
     "has_queued",
     "heartbeat",
     "job_states",

@@ -210,6 +210,12 @@ def release(session: Session, jobs: Collection[LeasedJob]) -> int:
     return len(released.all())
 
 
+def has_expired(session: Session) -> bool:
+    """Whether a sweep would find something; a look that takes no lock."""
+    row = select(Job.id).where(Job.state == State.LEASED, Job.lease_until < Clock()).limit(1)
+    return session.scalar(row) is not None
+
+
 def sweep(session: Session) -> int:
     """Return expired leases to the queue, or quarantine after the third; how many had expired."""
     expired = session.execute(

@@ -1,0 +1,85 @@
+"""Telling workers that there is work. A bell may be lost: the sweep rings again for old rows."""
+
+import logging
+import threading
+from typing import Protocol
+
+from celery import Celery
+
+_log = logging.getLogger(__name__)
+
+DRAIN_TASK = "scatterlens.drain"
+
+
+class Bell(Protocol):
+    """Rings workers; never fails, never waits."""
+
+    def ring(self, queue: str) -> None:
+        """Say that `queue` has work. Call it after the commit."""
+        ...
+
+    def close(self) -> None:
+        """Stop ringing."""
+        ...
+
+
+class NoBell:
+    """Embedded mode: the worker looks by itself."""
+
+    def ring(self, queue: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class CeleryBell:
+    """Sends empty Celery messages from a thread of its own.
+
+    A broker that is down or hangs costs that thread a second or two, and nobody else anything.
+    Rings that wait are sent once: a drain takes all there is.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery(broker=redis_url, set_as_current=False)
+        self._app.conf.update(
+            broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 2},
+            broker_connection_retry=False,
+            task_ignore_result=True,
+        )
+        self._waiting: set[str] = set()
+        self._change = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._send_forever, name="bell", daemon=True)
+        self._thread.start()
+
+    def ring(self, queue: str) -> None:
+        """Have a message sent soon; returns at once."""
+        with self._change:
+            self._waiting.add(queue)
+            self._change.notify()
+
+    def close(self) -> None:
+        """Send what waits, for up to four seconds, and stop."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join(timeout=4)
+        self._app.close()
+
+    def _send_forever(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                queue = self._waiting.pop()
+            try:
+                self._app.send_task(DRAIN_TASK, queue=queue, retry=False)
+            except Exception as error:  # whatever it is, the sweep rings again
+                _log.warning("could not ring %s: %s", queue, error)
+
+
+def open_bell(redis_url: str | None) -> Bell:
+    """The bell that fits the settings."""
+    return NoBell() if redis_url is None else CeleryBell(redis_url)

@@ -1,0 +1,147 @@
+"""Files by content: `<first two hex digits>/<sha256>`, durable before anyone hears of them.
+
+A name is never chosen by a client, and a file appears under its name only once it is complete.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+
+class BlobMissingError(FileNotFoundError):
+    """No file of that digest is kept here: send it again."""
+
+
+class BlobDamagedError(ValueError):
+    """A kept file no longer has its digest, the disk changed it: send it again."""
+
+
+class Spool:
+    """A file that is being received; hashed while it is written."""
+
+    def __init__(self, folder: "BlobFolder", stream: BinaryIO, path: Path) -> None:
+        self._folder = folder
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.path = path
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        """Append; `OSError` where the disk is full."""
+        self._stream.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    def flush(self) -> None:
+        """Let others read at `path` what was written so far."""
+        self._stream.flush()
+
+    def keep(self) -> str:
+        """Move the complete file to its name, surely on disk; returns its sha256."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        return self._folder.adopt(self.path, self.sha256)
+
+
+class BlobFolder:
+    """A local or shared folder of files known by their sha256."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def spool(self) -> Iterator[Spool]:
+        """Receive a file; what is not kept by the end of the block is removed."""
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            with path.open("xb") as stream:
+                yield Spool(self, stream, path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def put_bytes(self, data: bytes) -> str:
+        """Keep bytes, surely on disk; returns their sha256. The same bytes are kept once."""
+        with self.spool() as spool:
+            spool.write(data)
+            return spool.keep()
+
+    def path(self, sha256: str) -> Path:
+        """Where a file of that digest lies, or would lie."""
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise ValueError(f"{sha256!r} is no sha256 in lower-case hex")
+        return self.root / sha256[:2] / sha256
+
+    def open(self, sha256: str) -> BufferedReader:
+        """Open a kept file for reading; raises `BlobMissingError`."""
+        try:
+            return self.path(sha256).open("rb")
+        except FileNotFoundError:
+            raise BlobMissingError(f"no file {sha256} is kept here; send it again") from None
+
+    def read(self, sha256: str) -> bytes:
+        """Content, verified; raises `BlobMissingError` or `BlobDamagedError`."""
+        with self.open(sha256) as stream:
+            data = stream.read()
+        _require_digest(sha256, hashlib.sha256(data).hexdigest())
+        return data
+
+    def verified_path(self, sha256: str) -> Path:
+        """Path of a file whose content was just hashed again; raises as `read` does.
+
+        Damaged compressed chunks often decode to wrong pixels without an error, so this comes
+        before every decoding.
+        """
+        with self.open(sha256) as stream:
+            _require_digest(sha256, hashlib.file_digest(stream, "sha256").hexdigest())
+        return self.path(sha256)
+
+    def free_share(self) -> float:
+        """Free part of the disk, 0 to 1."""
+        usage = shutil.disk_usage(self.root)
+        return usage.free / usage.total
+
+    def clear_incoming(self, older_than_seconds: float = 3600.0) -> int:
+        """Remove what killed processes left half-received; returns how many files."""
+        oldest = time.time() - older_than_seconds
+        left = [path for path in self._incoming.iterdir() if path.stat().st_mtime < oldest]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def adopt(self, spooled: Path, sha256: str) -> str:
+        """Give a complete, fsynced file of `incoming/` its name; `Spool.keep` calls it."""
+        target = self.path(sha256)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _fsync_folder(self.root)
+        # Also where the file is kept already: the new bytes are known good, the old may not be.
+        spooled.replace(target)
+        _fsync_folder(target.parent)
+        return sha256
+
+
+def _require_digest(expected: str, found: str) -> None:
+    if found != expected:
+        raise BlobDamagedError(f"the kept file {expected} now hashes to {found}; send it again")
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
