@@ -1,0 +1,394 @@
+"""The client of a gateway: send frames, wait for what was seen in them, search, follow events."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, overload
+
+from pydantic import TypeAdapter
+
+from scatterlens.connection import find_connection
+from scatterlens.errors import (
+    ApiError,
+    FrameRejected,
+    ScatterlensError,
+    StillPending,
+    TransportError,
+)
+from scatterlens.result import Result
+from scatterlens.schemas import (
+    Annotation,
+    AttributeInfo,
+    Event,
+    FrameDetail,
+    FrameMetadata,
+    FramePage,
+    FrameSummary,
+    Health,
+    ModelInfo,
+    Reason,
+    State,
+    Submission,
+    SubmittedFrame,
+)
+from scatterlens.transport import Transport, read
+
+File = str | os.PathLike[str] | bytes
+"""A path, or the bytes of a file."""
+
+_POLL_S = 10.0
+"""Longest single question to the gateway for a verdict; longer waits ask again."""
+_UPLOADS = 8
+_CHUNK = 2**20
+_REFUSALS = (413, 415, 422)
+"""Statuses that speak of the file itself, not of the gateway or the key."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one frame of one file: a result, or the error that came instead."""
+
+    file: str
+    frame_id: str | None
+    state: State | None
+    """None where nothing is known about the frame, such as with no gateway in reach."""
+    result: Result | None = None
+    error: Exception | None = None
+
+
+class Client:
+    """A gateway as Python sees it; safe to share between threads, and a context manager.
+
+    Address and key come from the arguments, else from SCATTERLENS_URL and SCATTERLENS_KEY, else
+    from what `scatterlens serve` wrote on this machine. A gateway that is busy or away is asked
+    again for `retry_s` seconds: the same bytes are the same frame, so nothing is stored twice.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        retry_s: float = 30.0,
+        timeout_s: float = 60.0,
+    ):
+        connection = find_connection(url, key)
+        self.url = connection.url
+        self._transport = Transport(connection, retry_s, timeout_s)
+        self._arrays = _GatewayArrays(self._transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    # Annotate
+
+    @overload
+    def annotate(
+        self,
+        file: File,
+        frames: int = 0,
+        *,
+        wait: float = 60.0,
+        model: str | None = None,
+        **metadata: object,
+    ) -> Result: ...
+
+    @overload
+    def annotate(
+        self,
+        file: File,
+        frames: str,
+        *,
+        wait: float = 60.0,
+        model: str | None = None,
+        **metadata: object,
+    ) -> list[Result]: ...
+
+    def annotate(
+        self,
+        file: File,
+        frames: int | str = 0,
+        *,
+        wait: float = 60.0,
+        model: str | None = None,
+        **metadata: object,
+    ) -> Result | list[Result]:
+        """Send a file, wait up to `wait` seconds, and return what was seen in it.
+
+        `frames` as a number picks one frame of a stack and returns its result; `"all"` or `"i:j"`
+        returns a list. `metadata` are the fields of `FrameMetadata` (sample, scan, geometry, ...).
+
+        Raises:
+            FrameRejected: the file is refused or cannot be annotated; the text says what helps.
+            StillPending: no verdict yet; the frame stays queued.
+            TransportError, ApiError: the gateway was not reached, or said no.
+
+        """
+        results = []
+        for outcome in self._outcomes(file, str(frames), wait, model, metadata):
+            if outcome.error:
+                raise outcome.error
+            results.append(outcome.result)
+        return results[0] if isinstance(frames, int) else results
+
+    def annotate_many(
+        self,
+        files: Iterable[File],
+        frames: int | str = 0,
+        *,
+        wait: float = 600.0,
+        model: str | None = None,
+        **metadata: object,
+    ) -> Iterator[Outcome]:
+        """Annotate many files at once; yield one outcome for each frame, in the files' order.
+
+        A file that is missing or refused is an outcome with its error; the others go on.
+        """
+
+        def outcomes(file: File) -> list[Outcome]:
+            try:
+                return self._outcomes(file, str(frames), wait, model, metadata)
+            except (ScatterlensError, OSError) as error:
+                return [_unsent(file, error)]
+
+        pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="scatterlens-upload")
+        try:
+            for of_one_file in pool.map(outcomes, files):
+                yield from of_one_file
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def submit(
+        self, file: File, frames: int | str = 0, *, model: str | None = None, **metadata: object
+    ) -> list[SubmittedFrame]:
+        """Send a file and return at once; each item has the frame's id, or the error instead.
+
+        Returning means kept: the gateway answers after the frame is on its disk.
+        """
+        about = FrameMetadata.model_validate(metadata)
+        digest = _digest(file)
+        params = {
+            "frames": str(frames),
+            "model": model,
+            "filename": Path(_label(file)).name or None,
+            **_as_parameters(about),
+        }
+        response = self._transport.request(
+            "POST",
+            "frames",
+            params={name: value for name, value in params.items() if value is not None},
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+            },
+            body=lambda: _open(file),
+        )
+        return read(Submission, response).items
+
+    def result(self, frame_id: str, *, wait: float = 60.0, model: str | None = None) -> Result:
+        """Return what was seen in a frame sent before; raises as `annotate` does."""
+        ends = time.monotonic() + wait
+        while True:
+            left = max(ends - time.monotonic(), 0.0)
+            answer = self._transport.get(
+                Annotation,
+                f"frames/{frame_id}/annotation",
+                wait=round(min(left, _POLL_S), 3),
+                model=model,
+            )
+            if answer.state is State.DONE:
+                return Result(answer, self._arrays)
+            if answer.state.is_final:
+                reason = answer.reason or _unexplained(answer.state)
+                raise FrameRejected(reason, frame_id, answer.state)
+            if time.monotonic() >= ends:
+                raise StillPending(frame_id, wait)
+
+    # Search and follow
+
+    def frame(self, frame_id: str) -> FrameDetail:
+        """Return everything known about a frame: header, geometry, motors, where it stands."""
+        return self._transport.get(FrameDetail, f"frames/{frame_id}")
+
+    def search(
+        self,
+        tags: str | Sequence[str] = (),
+        *,
+        without: str | Sequence[str] = (),
+        **filters: object,
+    ) -> Iterator[FrameSummary]:
+        """Yield frames, newest first; pages are fetched as they are needed.
+
+        `tags` and `without` are ids such as `"ring"`, or conditions such as `"ring>0.8"`; all must
+        hold. `filters` are the query parameters of `GET /frames`, such as `scan` and `since`.
+        """
+        cursor = None
+        while True:
+            page = self._transport.get(
+                FramePage,
+                "frames",
+                tag=_listed(tags),
+                **{"not": _listed(without)},
+                **filters,
+                cursor=cursor,
+            )
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def events(self, after: int | None = None) -> Iterator[Event]:
+        """Yield state changes as they happen, for ever; those after event `after` come first.
+
+        A broken stream is taken up again where it broke: no event is missed or told twice.
+        """
+        tries_left = 5
+        while True:
+            headers = {} if after is None else {"Last-Event-ID": str(after)}
+            try:
+                with self._transport.event_source("events", headers) as stream:
+                    for message in stream:
+                        if message.data:
+                            event = Event.model_validate_json(message.data)
+                            after, tries_left = event.id, 5
+                            yield event
+            except TransportError:
+                tries_left -= 1
+                if not tries_left:
+                    raise
+            time.sleep(1.0)
+
+    # About the service
+
+    def attributes(self) -> list[AttributeInfo]:
+        """Return the vocabulary in use."""
+        answer = self._transport.request("GET", "attributes")
+        return TypeAdapter(list[AttributeInfo]).validate_json(answer.content)
+
+    def models(self) -> list[ModelInfo]:
+        """Return the bundles that the service knows."""
+        answer = self._transport.request("GET", "models")
+        return TypeAdapter(list[ModelInfo]).validate_json(answer.content)
+
+    def health(self) -> Health:
+        """Return whether frames are taken and answered, and by which workers."""
+        return self._transport.get(Health, "health")
+
+    def _outcomes(
+        self,
+        file: File,
+        frames: str,
+        wait: float,
+        model: str | None,
+        metadata: dict[str, object],
+    ) -> list[Outcome]:
+        """Send one file and wait for all its frames; an error of one frame stays with it."""
+        try:
+            items = self.submit(file, frames, model=model, **metadata)
+        except ApiError as error:
+            if error.status not in _REFUSALS:
+                raise
+            raise FrameRejected(_reason(error), error.problem.frame_id) from error
+        return [self._outcome(_label(file), item, wait, model) for item in items]
+
+    def _outcome(self, label: str, item: SubmittedFrame, wait: float, model: str | None) -> Outcome:
+        if item.frame_id is None:
+            reason = item.error or _unexplained(State.FAILED)
+            return Outcome(label, None, State.FAILED, error=FrameRejected(reason))
+        try:
+            result = self.result(item.frame_id, wait=wait, model=model)
+        except FrameRejected as error:
+            return Outcome(label, item.frame_id, error.state, error=error)
+        except ScatterlensError as error:
+            return Outcome(label, item.frame_id, item.state, error=error)
+        return Outcome(label, item.frame_id, State.DONE, result)
+
+
+class _GatewayArrays:
+    """Arrays of results that a gateway holds."""
+
+    def __init__(self, transport: Transport):
+        self._transport = transport
+
+    def overlay(self, annotation: Annotation, attribute: str) -> bytes:
+        return self._fetch(annotation, f"overlays/{attribute}.npy")
+
+    def preview(self, annotation: Annotation) -> bytes:
+        return self._fetch(annotation, "preview.npy")
+
+    def picture(self, annotation: Annotation, attribute: str) -> bytes:
+        return self._fetch(annotation, f"overlays/{attribute}.png")
+
+    def _fetch(self, annotation: Annotation, name: str) -> bytes:
+        model = f"{annotation.model.name}@{annotation.model.version}"
+        path = f"frames/{annotation.frame_id}/{name}"
+        return self._transport.request("GET", path, params={"model": model}).content
+
+
+def _open(file: File) -> BinaryIO:
+    return io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")
+
+
+def _digest(file: File) -> bytes:
+    digest = hashlib.sha256()
+    with _open(file) as source:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def _label(file: File) -> str:
+    return "" if isinstance(file, bytes) else os.fspath(file)
+
+
+def _unsent(file: File, error: ScatterlensError | OSError) -> Outcome:
+    if isinstance(error, FrameRejected):
+        return Outcome(_label(file), error.frame_id, error.state, error=error)
+    return Outcome(_label(file), None, None, error=error)
+
+
+def _as_parameters(metadata: FrameMetadata) -> dict[str, str]:
+    """Flatten metadata into query parameters; parts with parts of their own travel as JSON."""
+    given = metadata.model_dump(mode="json", exclude_defaults=True)
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+    }
+
+
+def _listed(conditions: str | Sequence[str]) -> list[str] | None:
+    listed = [conditions] if isinstance(conditions, str) else list(conditions)
+    return listed or None
+
+
+def _reason(error: ApiError) -> Reason:
+    problem = error.problem
+    return Reason(
+        type=problem.type,
+        title=problem.title,
+        detail=problem.detail,
+        remedy=problem.remedy or "See the detail",
+    )
+
+
+def _unexplained(state: State) -> Reason:
+    return Reason(
+        type=state.value,
+        title=f"The frame is {state.value}",
+        detail="The gateway gave no reason",
+        remedy="Ask its operator, naming the frame",
+    )
