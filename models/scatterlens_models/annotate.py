@@ -1,0 +1,171 @@
+"""Frames to annotations: the one path that the worker and `--local` share, and what is stored."""
+
+import io
+import json
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scatterlens_models.frame import Frame
+from scatterlens_models.preprocess import Placement, compress, prepare
+from scatterlens_models.session import ModelSession
+
+PREVIEW_SIDE = 1024
+"""Longest side of the stored preview, in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredAnnotation:
+    """The arrays kept with a result, enough to draw any overlay without the original file."""
+
+    attribute_maps: np.ndarray
+    """(A, h, w) float16."""
+    attention_maps: np.ndarray | None
+    """(M, h, w) float16, or None."""
+    features: np.ndarray
+    """(D,) float16."""
+    preview: np.ndarray
+    """Compressed mean counts (ph, pw) float16; `preprocess.expand` gives counts."""
+    preview_mask: np.ndarray
+    """True where a preview pixel has no live detector pixel, bool (ph, pw)."""
+    mask: np.ndarray
+    """Invalid detector pixels, bool (H, W)."""
+    placement: Placement
+
+
+@dataclass(frozen=True, eq=False)
+class FrameAnnotation:
+    """All that one model says about one frame."""
+
+    probabilities: np.ndarray
+    """(A,), calibrated."""
+    tags: np.ndarray
+    """Probability at or above its threshold, bool (A,)."""
+    novelty: float
+    """Percentile among validation frames, 0 to 1; near 1 = unlike anything known."""
+    mask_fraction: float
+    """Share of invalid detector pixels."""
+    timings_ms: dict[str, float]
+    stored: StoredAnnotation
+
+
+def _block_sums(values: np.ndarray, step: int) -> np.ndarray:
+    """Sums over blocks of step x step pixels, the last ones cut off by the edge; float32."""
+    height, width = values.shape
+    padded = np.zeros((-(-height // step) * step, -(-width // step) * step), np.float32)
+    padded[:height, :width] = values
+    rows = padded[::step].copy()
+    for offset in range(1, step):
+        rows += padded[offset::step]
+    sums = rows[:, ::step].copy()
+    for offset in range(1, step):
+        sums += rows[:, offset::step]
+    return sums
+
+
+def preview(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Compressed preview (ph, pw) float16 and its mask; blocks of whole detector pixels."""
+    step = -(-max(frame.image.shape) // PREVIEW_SIDE)
+    live = _block_sums(~frame.mask, step)
+    mean = _block_sums(frame.image, step) / np.maximum(live, 1)
+    return compress(mean).astype(np.float16), live == 0
+
+
+def annotate_frames(frames: Sequence[Frame], session: ModelSession) -> list[FrameAnnotation]:
+    """Annotate frames with one loaded model, in batches that suit its device.
+
+    Timings are per frame: `prepare`, its share of `infer`, and `preview`.
+    """
+    found = []
+    for start in range(0, len(frames), session.batch):
+        found += _annotate_batch(frames[start : start + session.batch], session)
+    return found
+
+
+def _annotate_batch(frames: Sequence[Frame], session: ModelSession) -> list[FrameAnnotation]:
+    bundle = session.bundle
+    prepared, prepare_ms = [], []
+    for frame in frames:
+        started = time.perf_counter()
+        prepared.append(prepare(frame, bundle.preprocess))
+        prepare_ms.append(1e3 * (time.perf_counter() - started))
+    started = time.perf_counter()
+    predictions = session.predict(np.stack([x for x, _ in prepared]))
+    infer_ms = 1e3 * (time.perf_counter() - started) / len(frames)
+    found = []
+    for frame, (_, placement), prediction, prepare_time in zip(
+        frames, prepared, predictions, prepare_ms, strict=True
+    ):
+        started = time.perf_counter()
+        small, small_mask = preview(frame)
+        attention = prediction.attention_maps
+        stored = StoredAnnotation(
+            prediction.attribute_maps.astype(np.float16),
+            None if attention is None else attention.astype(np.float16),
+            prediction.features.astype(np.float16),
+            small,
+            small_mask,
+            frame.mask,
+            placement,
+        )
+        preview_ms = 1e3 * (time.perf_counter() - started)
+        found.append(
+            FrameAnnotation(
+                prediction.probabilities,
+                prediction.probabilities >= bundle.thresholds,
+                bundle.novelty.percentile(prediction.features.astype(np.float64)),
+                float(frame.mask.mean()),
+                {
+                    "prepare": round(prepare_time, 3),
+                    "infer": round(infer_ms, 3),
+                    "preview": round(preview_ms, 3),
+                },
+                stored,
+            )
+        )
+    return found
+
+
+def pack(stored: StoredAnnotation) -> bytes:
+    """Bytes for the blob store: an npz without pickles, masks as bits, deflated as a whole.
+
+    The fastest level of zlib: the preview of a noisy frame hardly gets smaller at higher ones,
+    which take five times as long as the network does.
+    """
+    arrays = {
+        "attribute_maps": stored.attribute_maps,
+        "features": stored.features,
+        "preview": stored.preview,
+        "preview_mask": np.packbits(stored.preview_mask),
+        "mask": np.packbits(stored.mask),
+        "placement": np.frombuffer(json.dumps(stored.placement.to_dict()).encode(), np.uint8),
+    }
+    if stored.attention_maps is not None:
+        arrays["attention_maps"] = stored.attention_maps
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return zlib.compress(buffer.getvalue(), level=1)
+
+
+def unpack(data: bytes) -> StoredAnnotation:
+    """Read `pack` back."""
+    with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
+        placement = Placement.from_dict(json.loads(arrays["placement"].tobytes()))
+        small = arrays["preview"]
+        return StoredAnnotation(
+            arrays["attribute_maps"],
+            arrays["attention_maps"] if "attention_maps" in arrays.files else None,
+            arrays["features"],
+            small,
+            _bits(arrays["preview_mask"], small.shape),
+            _bits(arrays["mask"], placement.shape_yx),
+            placement,
+        )
+
+
+def _bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    count = int(np.prod(shape))
+    return np.unpackbits(packed, count=count).astype(bool).reshape(shape)

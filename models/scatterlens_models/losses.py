@@ -1,0 +1,105 @@
+"""Losses over attributes, with unknown labels left out.
+
+Guan et al. (WACV 2020), Eq. 9 and 12 and the specialised loss of section 3.3. Labels are int8
+(B, A): 1 present, 0 absent, -1 unknown.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from scatterlens_models.nets.layers import TrainingOutput
+
+SIDE_WEIGHT = 0.2
+"""w of Eq. 12."""
+
+
+def label_loss(
+    logits_BA: torch.Tensor, labels_BA: torch.Tensor, attributes: Sequence[int] | None = None
+) -> torch.Tensor:
+    """Mean binary cross-entropy over the known labels of some attributes (Eq. 9).
+
+    The mean runs over all known labels of the batch; without any the loss is zero.
+    """
+    if attributes is not None:
+        logits_BA, labels_BA = logits_BA[:, list(attributes)], labels_BA[:, list(attributes)]
+    known = labels_BA >= 0
+    losses = functional.binary_cross_entropy_with_logits(
+        logits_BA.float(), labels_BA.clamp_min(0).float(), reduction="none"
+    )
+    return (losses * known).sum() / known.sum().clamp_min(1)
+
+
+def total_loss(
+    output: TrainingOutput, labels_BA: torch.Tensor, attributes: Sequence[int] | None = None
+) -> torch.Tensor:
+    """Main loss plus the weighted side losses (Eq. 12) over some attributes."""
+    loss = label_loss(output.logits, labels_BA, attributes)
+    for side_BA in output.side_logits:
+        loss = loss + SIDE_WEIGHT * label_loss(side_BA, labels_BA, attributes)
+    return loss
+
+
+def specialised_backward(
+    output: TrainingOutput,
+    labels_BA: torch.Tensor,
+    groups: Sequence[Sequence[int]],
+    shared: Sequence[nn.Parameter],
+    branches: Sequence[nn.Parameter],
+) -> torch.Tensor:
+    """Fill `.grad` so that branch i learns from the attributes of group i alone; exact form.
+
+    Every parameter in `branches` has one row for each group. All others get the gradient of the
+    full loss, which is put together from the p group losses by their numbers of known labels, so
+    p backward passes do. Nothing is detached: gradients flow through the maps to earlier layers.
+
+    Returns:
+        the full loss.
+    """
+    known = (labels_BA >= 0).sum(dim=0)
+    counts = [int(known[list(group)].sum()) for group in groups]
+    total = torch.zeros(())
+    for parameter in (*shared, *branches):
+        parameter.grad = torch.zeros_like(parameter)
+    for i, (group, count) in enumerate(zip(groups, counts, strict=True)):
+        weight = count / max(sum(counts), 1)
+        loss = total_loss(output, labels_BA, group)
+        total = total + weight * loss.detach()
+        gradients = torch.autograd.grad(
+            loss, (*shared, *branches), retain_graph=i + 1 < len(groups), allow_unused=True
+        )
+        for parameter, gradient in zip(shared, gradients[: len(shared)], strict=True):
+            if gradient is not None and parameter.grad is not None:
+                parameter.grad += weight * gradient
+        for parameter, gradient in zip(branches, gradients[len(shared) :], strict=True):
+            if gradient is not None and parameter.grad is not None:
+                parameter.grad[i] = gradient[i]
+    return total
+
+
+def sampled_specialised_backward(
+    output: TrainingOutput,
+    labels_BA: torch.Tensor,
+    groups: Sequence[Sequence[int]],
+    branches: Sequence[nn.Parameter],
+    drawn: int,
+) -> torch.Tensor:
+    """The specialised loss at the price of one more backward pass: only one group's branch learns.
+
+    Branch `drawn` gets the gradient of its own group's loss, the other branches none (zero), every
+    other parameter the gradient of the full loss. Draw a group at random for every step.
+
+    Returns:
+        the full loss.
+    """
+    group_loss = total_loss(output, labels_BA, groups[drawn])
+    gradients = torch.autograd.grad(group_loss, branches, retain_graph=True)
+    loss = total_loss(output, labels_BA)
+    loss.backward()
+    for parameter, gradient in zip(branches, gradients, strict=True):
+        own = torch.zeros_like(parameter)
+        own[drawn] = gradient[drawn]
+        parameter.grad = own
+    return loss.detach()

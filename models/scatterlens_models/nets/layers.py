@@ -1,0 +1,89 @@
+"""Layers and shapes that several networks share.
+
+Legend of shape suffixes: B frames, C channels, H W grid of the layer, A attributes, D features.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+VGG16_LAYERS = (2, 2, 3, 3, 3)
+VGG16_CHANNELS = (64, 128, 256, 512, 512)
+
+
+class TrainingOutput(NamedTuple):
+    """What the loss sees."""
+
+    logits: torch.Tensor
+    """Main head, (B, A)."""
+    side_logits: tuple[torch.Tensor, ...]
+    """Auxiliary heads, each (B, A); empty where the method has none."""
+
+
+class Explanation(NamedTuple):
+    """What a bundle serves: forward-only, before calibration."""
+
+    logits: torch.Tensor
+    """(B, A)."""
+    attribute_maps: torch.Tensor
+    """Signed evidence (B, A, h, w)."""
+    attention_maps: torch.Tensor | None
+    """(B, M, h, w) on one grid, or None where the method attends to nothing of its own."""
+    features: torch.Tensor
+    """Pooled features (B, D)."""
+
+
+def scaled_channels(width: float, multiple_of: int = 1) -> tuple[int, ...]:
+    """Channels of the five VGG-16 blocks at a width factor.
+
+    Raises:
+        ValueError: a block would not divide into `multiple_of` equal slices.
+    """
+    channels = tuple(round(base * width) for base in VGG16_CHANNELS)
+    for base, scaled in zip(VGG16_CHANNELS, channels, strict=True):
+        if scaled < multiple_of or scaled % multiple_of:
+            raise ValueError(
+                f"width {width} gives a block of {scaled} channels (of {base}), which do not divide"
+                f" into {multiple_of} equal slices; take a width that is a multiple of"
+                f" {multiple_of / VGG16_CHANNELS[0]:g}"
+            )
+    return channels
+
+
+def conv_stack(channels_in: int, channels: int, layers: int) -> nn.Sequential:
+    """`layers` 3 x 3 convolutions, each followed by batch normalisation and ReLU."""
+    modules: list[nn.Module] = []
+    for _ in range(layers):
+        modules += [
+            nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        ]
+        channels_in = channels
+    return nn.Sequential(*modules)
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation of every convolution, small heads; call by `module.apply`."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.01)
+        nn.init.zeros_(module.bias)
+
+
+def pooled_head(h_BCHW: torch.Tensor, head: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
+    """Global average pooling and a linear head: logits (B, A) and features (B, C)."""
+    features = h_BCHW.mean(dim=(2, 3))
+    return head(features), features
+
+
+def class_activation(h_BCHW: torch.Tensor, head: nn.Linear) -> torch.Tensor:
+    """Share of each cell in each logit under `pooled_head`, (B, A, H, W).
+
+    The cells of an attribute sum to its logit minus its bias; this is Grad-CAM at the last layer
+    before its ReLU, divided by nothing but the number of cells (Selvaraju et al. 2017, Eq. 1-2).
+    """
+    cells = h_BCHW.shape[2] * h_BCHW.shape[3]
+    return torch.einsum("bchw,ac->bahw", h_BCHW, head.weight) / cells

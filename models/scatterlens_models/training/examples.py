@@ -1,0 +1,49 @@
+"""Prepared frames in memory, with augmentation: what the loop draws its batches from."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from scatterlens_models.preprocess import shrink
+
+
+class Shards(Protocol):
+    """A built split of the simulator, or anything shaped like it."""
+
+    labels: np.ndarray
+    """(N, A) int8."""
+
+    def __len__(self) -> int: ...
+
+    def x(self, start: int, stop: int) -> np.ndarray:
+        """Prepared frames (n, 2, 256, 256) float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All frames of a split at one input size; 16 bit, since 24,000 frames must fit in memory."""
+
+    x: torch.Tensor
+    """(N, 2, S, S) float16."""
+    labels: torch.Tensor
+    """(N, A) int8."""
+
+
+def load_examples(shards: Shards, size: int, count: int | None = None) -> Examples:
+    """Read the first `count` frames (default: all) and bring them to the input size."""
+    count = min(count or len(shards), len(shards))
+    x = torch.empty((count, 2, size, size), dtype=torch.float16)
+    for start in range(0, count, 256):
+        stop = min(start + 256, count)
+        x[start:stop] = torch.from_numpy(shrink(shards.x(start, stop), size)).half()
+    return Examples(x, torch.from_numpy(np.asarray(shards.labels[:count])))
+
+
+def turn(x_BCHW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """One of the eight flips and quarter turns, drawn for the whole batch."""
+    draw = int(torch.randint(8, (), generator=generator))
+    x_BCHW = torch.rot90(x_BCHW, draw % 4, dims=(2, 3))
+    return x_BCHW.flip(3) if draw >= 4 else x_BCHW

@@ -1,0 +1,203 @@
+"""A trained network to a bundle: calibrate, measure, write one ONNX graph, check it, seal it."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
+from scatterlens_models.evaluation.calibration import fit_temperatures, fit_thresholds, sigmoid
+from scatterlens_models.preprocess import PreprocessSpec
+from scatterlens_models.training.examples import Examples
+from scatterlens_models.training.recipe import Recipe
+from scatterlens_models.vocabulary import load_vocabulary
+
+TOLERANCE = 1e-4
+"""Largest |onnxruntime - torch| allowed, times max(1, largest output)."""
+MAP_PERCENTILE = 99.0
+SHRINKAGE = 0.05
+"""Share of the mean variance mixed into the covariance of the features."""
+
+
+class ExportError(RuntimeError):
+    """The exported graph does not compute what the network computes."""
+
+
+class ServedNet(nn.Module):
+    """A network with its temperature inside, giving the outputs of the bundle contract."""
+
+    def __init__(self, net: nn.Module, temperatures: np.ndarray) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("temperatures", torch.from_numpy(temperatures).float())
+
+    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Probabilities, attribute maps, features and, where there are any, attention maps."""
+        explained = self.net.explain(frames)  # pyright: ignore[reportCallIssue]
+        outputs = (
+            torch.sigmoid(explained.logits / self.temperatures),
+            explained.attribute_maps,
+            explained.features,
+        )
+        if explained.attention_maps is None:
+            return outputs
+        return (*outputs, explained.attention_maps)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """What a network says of a whole split, before calibration."""
+
+    logits: np.ndarray
+    """(N, A)."""
+    maps: np.ndarray
+    """(N, A, h, w) float32."""
+    features: np.ndarray
+    """(N, D)."""
+
+
+def explain_all(net: nn.Module, x: torch.Tensor, batch: int = 32) -> Explained:
+    """Run `explain` over a split in evaluation mode."""
+    net.eval()
+    parts = []
+    with torch.inference_mode():
+        for i in range(0, len(x), batch):
+            found = net.explain(x[i : i + batch].float())  # pyright: ignore[reportCallIssue]
+            parts.append((found.logits, found.attribute_maps, found.features))
+    logits, maps, features = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
+    return Explained(logits, maps, features)
+
+
+def novelty_arrays(features_ND: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, precision of the shrunk covariance, and distances at 1,001 percentiles."""
+    mean = features_ND.mean(axis=0)
+    offsets = features_ND - mean
+    covariance = offsets.T @ offsets / max(len(offsets) - 1, 1)
+    spread = max(np.trace(covariance) / len(covariance), 1e-12)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread * np.eye(len(covariance))
+    precision = np.linalg.inv(covariance)
+    distances = np.sqrt(np.einsum("nd,de,ne->n", offsets, precision, offsets))
+    return {
+        "mean": mean.astype(np.float32),
+        "precision": precision.astype(np.float32),
+        "quantiles": np.quantile(distances, np.linspace(0, 1, 1001)).astype(np.float32),
+    }
+
+
+def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: bool) -> None:
+    """Export with a dynamic batch and compare onnxruntime with torch on every output.
+
+    Raises:
+        ExportError: an output differs beyond the tolerance at batch 1 or 5.
+    """
+    names = ["probabilities", "attribute_maps", "features"]
+    names += ["attention_maps"] if attention else []
+    served.eval()
+    torch.onnx.export(
+        served,
+        (example[:2],),
+        str(path),
+        dynamo=True,
+        opset_version=18,
+        input_names=["frames"],
+        output_names=names,
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+        external_data=False,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        frames = example[:batch]
+        with torch.inference_mode():
+            expected = served(frames)
+        for name, theirs, ours in zip(
+            names, session.run(names, {"frames": frames.numpy()}), expected, strict=True
+        ):
+            difference = float(np.abs(np.asarray(theirs) - ours.numpy()).max())
+            if difference > TOLERANCE * max(1.0, float(ours.abs().max())):
+                raise ExportError(f"{name} differs by {difference:.2e} at batch {batch}")
+
+
+def export(
+    net: nn.Module,
+    recipe: Recipe,
+    validation: Examples,
+    folder: Path,
+    name: str,
+    provenance: dict[str, Any],
+) -> Bundle:
+    """Calibrate a trained network on validation frames and write its bundle.
+
+    Args:
+        net: trained network.
+        recipe: how it was trained.
+        validation: frames for temperature, thresholds, map scale and novelty.
+        folder: where the bundle comes to lie; replaced as a whole.
+        name: name of the line of models.
+        provenance: data sets, seeds and versions that the weights come from.
+    """
+    vocabulary = load_vocabulary(recipe.vocabulary)
+    net = net.to(memory_format=torch.contiguous_format).eval()
+    seen = explain_all(net, validation.x)
+    labels = validation.labels.numpy()
+    temperatures = fit_temperatures(seen.logits, labels)
+    thresholds = fit_thresholds(sigmoid(seen.logits / temperatures), labels)
+    # Only frames that show an attribute set its scale: cells elsewhere are mostly dark.
+    positive = np.maximum(seen.maps, 0)
+    scale = [
+        float(np.percentile(positive[labels[:, a] == 1, a], MAP_PERCENTILE))
+        if (labels[:, a] == 1).any()
+        else float(positive[:, a].max())
+        for a in range(labels.shape[1])
+    ]
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    attention_names: tuple[str, ...] = net.attention_names  # pyright: ignore
+    write_onnx(
+        ServedNet(net, temperatures),
+        validation.x[:5].float(),
+        partial / "model.onnx",
+        bool(attention_names),
+    )
+    np.savez(partial / "novelty.npz", **novelty_arrays(seen.features.astype(np.float64)))
+    seal_bundle(
+        partial,
+        {
+            "name": name,
+            "method": recipe.method,
+            "vocabulary": {
+                "name": vocabulary.name,
+                "attributes": [asdict(attribute) for attribute in vocabulary.attributes],
+            },
+            "preprocess": PreprocessSpec(recipe.input_size).to_dict(),
+            "temperature": temperatures.tolist(),
+            "thresholds": thresholds.tolist(),
+            "bias": net.head.bias.detach().tolist(),  # pyright: ignore
+            "additive": True,
+            "attention_names": list(attention_names),
+            "map_scale": scale,
+            "recipe": json.loads(recipe.to_json()),
+            "provenance": provenance,
+            "metrics": {},
+        },
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return load_bundle(folder)
+
+
+def record_metrics(folder: Path, metrics: dict[str, Any], card: str) -> Bundle:
+    """Add what an evaluation found, and the card, to a bundle; its version changes with them."""
+    content = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    (folder / "card.md").write_text(card, encoding="utf-8")
+    content.pop("files")
+    content.pop("format")
+    seal_bundle(folder, {**content, "metrics": metrics})
+    return load_bundle(folder)

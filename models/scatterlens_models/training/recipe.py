@@ -1,0 +1,56 @@
+"""What a training run does, as one complete dataclass; a recipe is a function that returns one."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights of a run, apart from the frames themselves."""
+
+    method: str
+    """A name in `nets.METHODS`."""
+    vocabulary: str = "aam20"
+    width: float = 0.25
+    """Factor on the channels of VGG-16."""
+    input_size: int = 128
+    """Side S of the prepared frame, in network pixels."""
+    poolings: int = 3
+    """The last map is S / 2**poolings cells wide; 16 or more, so that a map can sit on a ring."""
+    specialised: Literal["none", "sampled", "exact"] = "none"
+    """Whether attention branches learn from their own group alone (methods with branches)."""
+    passes: int = 72_000
+    """Frames shown in all, repetitions counted."""
+    batch: int = 32
+    learning_rate: float = 3e-3
+    """Peak of a one-cycle schedule."""
+    warm_up: float = 0.1
+    """Share of the run in which the rate rises."""
+    weight_decay: float = 0.05
+    augment: bool = True
+    """Flips and quarter turns: no attribute of aam20 speaks of a direction."""
+    seed: int = 1
+
+    def to_json(self) -> str:
+        """Text for a run's folder."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read what `Recipe.to_json` wrote."""
+    return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def slim_aam(passes: int = 72_000, seed: int = 1) -> Recipe:
+    """The attention network at a quarter of the width."""
+    return Recipe(method="aam", specialised="sampled", passes=passes, seed=seed)
+
+
+def slim_vgg(passes: int = 72_000, seed: int = 1) -> Recipe:
+    """Its plain twin: same width, budget and schedule."""
+    return Recipe(method="vgg", passes=passes, seed=seed)
+
+
+RECIPES = {"slim-aam": slim_aam, "slim-vgg": slim_vgg}
