@@ -50,8 +50,6 @@ class Settings(BaseSettings):
     """How often an embedded worker looks for work."""
     drain_seconds: float = Field(default=60.0, gt=0)
     """Longest drain by one bell; then it rings again if rows are left."""
-    batch_cpu: int = Field(default=4, gt=0)
-    batch_gpu: int = Field(default=32, gt=0)
 
     @field_validator("active_models", mode="before")
     @classmethod
@@ -72,5 +70,5 @@ class Settings(BaseSettings):
 
     @property
     def bundle_folder(self) -> Path:
-        """Bundles installed beside the shipped ones, `<name>/<version>/`."""
+        """Bundles installed beside the shipped ones, `<name>/`."""
         return self.home / "bundles"

@@ -16,7 +16,8 @@ the event loop. Put files into the blob store *before* the transaction that name
 and ring the bell *after* it.
 
 - taking in: `submit` `queue_jobs` (adds a model: `?model=`) `remember_request` (`Idempotency-Key`)
-- working: `lease` `has_queued` `heartbeat` `complete` `fail` `crashed` `release` `forget_worker`
+- working: `lease` `has_queued` `heartbeat` `complete` `fail` `crashed` `release` `abandon`
+  `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `models_of` `job_states`
@@ -32,6 +33,7 @@ from scatterlens_service.ledger.annotations import annotations_of, get_annotatio
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.jobs import (
+    abandon,
     complete,
     crashed,
     fail,
@@ -117,6 +119,7 @@ __all__ = [
     "TagTerm",
     "Verdict",
     "WorkerReport",
+    "abandon",
     "annotations_of",
     "authenticate",
     "complete",

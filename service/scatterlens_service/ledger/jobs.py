@@ -107,9 +107,16 @@ def _lease_from(
     ]
 
 
-def has_queued(session: Session, queues: Sequence[str] = (LIVE, BATCH)) -> bool:
+def has_queued(
+    session: Session,
+    queues: Sequence[str] = (LIVE, BATCH),
+    *,
+    versions: Collection[str] | None = None,
+) -> bool:
     """Whether a lease would find something; a look that takes no lock."""
     row = select(Job.id).where(Job.state == State.QUEUED, Job.queue.in_(queues)).limit(1)
+    if versions is not None:
+        row = row.where(Job.model_version.in_(list(versions)))
     return session.scalar(row) is not None
 
 
@@ -208,6 +215,11 @@ def release(session: Session, jobs: Collection[LeasedJob]) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(released.all())
+
+
+def abandon(session: Session, job: LeasedJob) -> None:
+    """Something unforeseen happened over this job: its lease ends now, without a verdict."""
+    session.execute(update(Job).where(_is_ours([job])).values(lease_until=0.0))
 
 
 def has_expired(session: Session) -> bool:

@@ -1,0 +1,77 @@
+"""Deployed mode: Celery rings, the ledger has the work.
+
+Redis may lose, double or delay a message, and nothing happens but a look at the ledger in vain or
+a second of waiting for the sweep. The settings are those that were measured against `kill -9`.
+"""
+
+import logging
+
+from celery import Celery
+from celery.signals import worker_shutting_down
+
+from scatterlens_service.bell import DRAIN_TASK
+from scatterlens_worker.drain import drain
+from scatterlens_worker.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(runtime: Runtime) -> Celery:
+    """The consumer for one worker process; run it with `--pool=solo` alone.
+
+    onnxruntime's threads and CUDA do not survive a fork, so there is none.
+    """
+    app = Celery("scatterlens", broker=runtime.settings.redis_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        # A frame that kills its worker must not be delivered for ever; the ledger counts.
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        worker_pool="solo",
+        worker_soft_shutdown_timeout=25,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 120,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    )
+
+    def drain_and_ring() -> None:
+        """Drain the queue of the message; ring again where the time did not suffice."""
+        if drain(runtime) and not runtime.stop.is_set():
+            runtime.bell.ring("annotate.live")
+
+    app.task(name=DRAIN_TASK)(drain_and_ring)
+    return app
+
+
+def run_celery(runtime: Runtime, queues: list[str]) -> None:
+    """Consume bells until a signal ends the process; blocks."""
+    app = create_app(runtime)
+
+    def stop(**_: object) -> None:
+        runtime.stop.set()
+
+    worker_shutting_down.connect(stop)
+    worker = app.Worker(
+        hostname=f"scatterlens@{runtime.id}",
+        queues=queues,
+        concurrency=1,
+        pool_cls="solo",
+        without_mingle=True,
+        without_gossip=True,
+        quiet=True,
+    )
+    worker.start()

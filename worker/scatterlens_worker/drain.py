@@ -1,0 +1,157 @@
+"""The drain: lease a batch, decode, prepare and infer, commit, until nothing is left."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from scatterlens_models.annotate import FrameAnnotation, annotate_frames
+from scatterlens_models.decoding import DecodeCrashed, FrameRejected
+from scatterlens_models.frame import Frame
+from scatterlens_models.session import ModelSession
+from scatterlens_models.stored import pack
+from scatterlens_service import ledger
+from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
+from scatterlens_service.ledger import LeasedJob
+from scatterlens_worker import results
+from scatterlens_worker.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+
+ANNOTATE_QUEUES = (ledger.LIVE, ledger.BATCH)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    job: LeasedJob
+    frame: Frame
+    decode_ms: float
+
+
+def drain(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) -> bool:
+    """Work until the queues are empty, the runtime stops, or `drain_seconds` are over.
+
+    Returns whether rows may be left.
+    """
+    end = time.monotonic() + runtime.settings.drain_seconds
+    while not runtime.stop.is_set() and time.monotonic() < end:
+        if work_one_batch(runtime, queues) == 0:
+            return False
+    return True
+
+
+def work_one_batch(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) -> int:
+    """Lease and decide one batch; returns how many jobs it had."""
+    limit = max(session.batch for session in runtime.sessions.values())
+    with ledger.reading(runtime.engine) as session:
+        ours = ledger.has_queued(session, queues, versions=runtime.sessions.keys())
+        anyones = ours or ledger.has_queued(session, queues)
+    if anyones and not ours:
+        runtime.reload()
+    if not ours:
+        return 0
+    with ledger.writing(runtime.engine) as session:
+        jobs = ledger.lease(
+            session,
+            runtime.id,
+            limit,
+            runtime.settings.lease_seconds,
+            queues=queues,
+            versions=runtime.sessions.keys(),
+        )
+    try:
+        with runtime.heartbeat.holding(jobs):
+            _decide_all(runtime, jobs)
+    except BaseException:
+        # The database or the disk is away: that says nothing about the frames.
+        with suppress(SQLAlchemyError), ledger.writing(runtime.engine) as session:
+            ledger.release(session, jobs)
+        raise
+    return len(jobs)
+
+
+def _decide_all(runtime: Runtime, jobs: Sequence[LeasedJob]) -> None:
+    decoded: dict[str, tuple[Frame, float]] = {}
+    by_version: dict[str, list[LeasedJob]] = {}
+    for position, job in enumerate(jobs):
+        if runtime.stop.is_set():
+            # On the way out: what is not begun goes back at once, not when its lease ends.
+            with ledger.writing(runtime.engine) as session:
+                ledger.release(session, jobs[position:])
+            break
+        if job.frame_id not in decoded:
+            started = time.perf_counter()
+            frame = _decode(runtime, job)
+            if frame is None:
+                continue
+            decoded[job.frame_id] = (frame, 1e3 * (time.perf_counter() - started))
+        by_version.setdefault(job.model.version, []).append(job)
+    for version, group in by_version.items():
+        work = [_Work(job, *decoded[job.frame_id]) for job in group]
+        _annotate(runtime, runtime.sessions[version], work)
+
+
+def _decode(runtime: Runtime, job: LeasedJob) -> Frame | None:
+    """The job's frame; None where the job was decided or given up instead."""
+    try:
+        path = runtime.blobs.verified_path(job.sha256)
+        return runtime.decoder.decode(path, job.index or 0)
+    except FrameRejected as error:
+        verdict = results.rejected(error)
+    except (BlobMissingError, BlobDamagedError) as error:
+        verdict = results.lost_file(error)
+    except DecodeCrashed as error:
+        _log.warning("decoding %s: %s", job.frame_id, error)
+        with ledger.writing(runtime.engine) as session:
+            ledger.crashed(session, job, results.crashed(error))
+        return None
+    except OSError:
+        raise
+    except Exception:
+        _abandon(runtime, job)
+        return None
+    with ledger.writing(runtime.engine) as session:
+        ledger.fail(session, job, verdict)
+    return None
+
+
+def _annotate(runtime: Runtime, model: ModelSession, work: Sequence[_Work]) -> None:
+    """Annotate and commit; a frame that breaks its batch is found by halving."""
+    try:
+        annotations = annotate_frames([one.frame for one in work], model)
+    except Exception:
+        if len(work) == 1:
+            _abandon(runtime, work[0].job)
+            return
+        half = len(work) // 2
+        _annotate(runtime, model, work[:half])
+        _annotate(runtime, model, work[half:])
+        return
+    for one, annotation in zip(work, annotations, strict=True):
+        _commit(runtime, model, one, annotation)
+
+
+def _commit(
+    runtime: Runtime, model: ModelSession, work: _Work, annotation: FrameAnnotation
+) -> None:
+    job = work.job
+    try:
+        blob = runtime.blobs.put_bytes(pack(annotation.stored))
+        row = results.to_row(work.frame, annotation, model, blob, work.decode_ms)
+        with ledger.writing(runtime.engine) as session:
+            if not ledger.complete(session, job, row):
+                _log.warning("late result for %s refused: leased again since", job.frame_id)
+    except (OperationalError, OSError):
+        raise
+    except Exception:
+        _abandon(runtime, job)
+
+
+def _abandon(runtime: Runtime, job: LeasedJob) -> None:
+    """End a lease over something unforeseen; the third time the sweep quarantines the job."""
+    _log.exception("job %d on %s ended without a verdict", job.id, job.frame_id)
+    with ledger.writing(runtime.engine) as session:
+        ledger.abandon(session, job)

@@ -1,0 +1,75 @@
+"""The sign of life of a worker: while it works, its leases last."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from scatterlens_service import ledger
+
+_log = logging.getLogger(__name__)
+
+LONGEST_BATCH_SECONDS = 180.0
+"""A batch that takes longer hangs: its leases are no longer prolonged."""
+
+
+class Heartbeat:
+    """Reports the worker and prolongs what it holds, from a thread of the working process.
+
+    A stopped or killed process prolongs nothing, so others take over its work.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        report: Callable[[], ledger.WorkerReport],
+        every_seconds: float,
+        lease_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._report = report
+        self._every_seconds = every_seconds
+        self._lease_seconds = lease_seconds
+        self._held: Sequence[ledger.LeasedJob] = ()
+        self._held_since = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def holding(self, jobs: Sequence[ledger.LeasedJob]) -> Iterator[None]:
+        """Prolong the leases of these jobs during the block."""
+        self._held_since = time.monotonic()
+        self._held = jobs
+        try:
+            yield
+        finally:
+            self._held = ()
+
+    def close(self) -> None:
+        """Stop beating and take the worker off the list."""
+        self._stop.set()
+        self._thread.join()
+        try:
+            with ledger.writing(self._engine) as session:
+                ledger.forget_worker(session, self._report().id)
+        except SQLAlchemyError as error:
+            _log.warning("could not say goodbye: %s", error)
+
+    def _beat_forever(self) -> None:
+        while True:
+            held = self._held
+            if held and time.monotonic() - self._held_since > LONGEST_BATCH_SECONDS:
+                _log.error("a batch of %d hangs; giving up its leases", len(held))
+                held = ()
+            try:
+                with ledger.writing(self._engine) as session:
+                    ledger.heartbeat(session, self._report(), held, self._lease_seconds)
+            except SQLAlchemyError as error:
+                _log.warning("heartbeat failed, trying again: %s", error)
+            if self._stop.wait(self._every_seconds):
+                return

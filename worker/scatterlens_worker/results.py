@@ -1,0 +1,84 @@
+"""From what the models package says to what the ledger stores."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from scatterlens_models.annotate import FrameAnnotation
+from scatterlens_models.decoding import DecodeCrashed, FrameRejected
+from scatterlens_models.frame import Frame
+from scatterlens_models.session import ModelSession
+from scatterlens_service.ledger import NewAnnotation, Score, Verdict
+
+
+def to_row(
+    frame: Frame, annotation: FrameAnnotation, session: ModelSession, blob: str, decode_ms: float
+) -> NewAnnotation:
+    """The ledger's row of an annotation whose packed arrays are kept as `blob`."""
+    bundle = session.bundle
+    return NewAnnotation(
+        scores=[
+            Score(attribute, float(probability), float(threshold), bool(tag))
+            for attribute, probability, threshold, tag in zip(
+                bundle.vocabulary.ids,
+                annotation.probabilities,
+                bundle.thresholds,
+                annotation.tags,
+                strict=True,
+            )
+        ],
+        novelty=float(annotation.novelty),
+        mask_fraction=float(annotation.mask_fraction),
+        timings_ms={"decode": round(decode_ms, 3), **annotation.timings_ms},
+        provider=session.provider,
+        blob=blob,
+        shape=(int(frame.image.shape[0]), int(frame.image.shape[1])),
+        header=to_json(frame.header),
+        geometry=None if frame.geometry is None else to_json(asdict(frame.geometry)),
+    )
+
+
+def to_json(value: Any) -> Any:
+    """The same value as databases take it: no NaN or infinity, no NUL, plain types."""
+    match value:
+        case dict():
+            return {to_json(str(key)): to_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [to_json(item) for item in value]
+        case None | bool():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else str(value)
+        case _:
+            return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def rejected(error: FrameRejected) -> Verdict:
+    """Final verdict on a file."""
+    return Verdict(error.kind, error.title, error.detail, error.remedy)
+
+
+def crashed(error: DecodeCrashed) -> Verdict:
+    """Verdict on a file whose decoding killed its child process."""
+    how = {
+        "timeout": "took too long",
+        "memory": "needed too much memory",
+    }.get(error.kind, "crashed")
+    return Verdict(
+        type=f"decode_{error.kind}",
+        title=f"Reading this file {how}, twice",
+        detail="It was read in a process of its own with limits; that process was ended.",
+        remedy="Look whether the file opens elsewhere, write it anew, and send it again.",
+    )
+
+
+def lost_file(error: Exception) -> Verdict:
+    """Verdict on a frame whose kept file is gone or damaged."""
+    return Verdict(
+        type="wrong_digest",
+        title="The kept file is not the one that was sent",
+        detail=str(error),
+        remedy="Send the frame again; if this repeats, check the disk that holds the blobs.",
+    )
