@@ -1,0 +1,296 @@
+"""Simulated frames as data sets: one frame, shards on disk, and shards as arrays.
+
+A shard is one HDF5 file of up to 500 frames. It is written beside its place and moved there when
+it is whole, so that a build that was killed leaves no half shard and goes on where it stopped.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import torch
+
+from scatterlens_models.synthetic.detector import detect, noise_generator, prepare
+from scatterlens_models.synthetic.labels import Labelled, judge, label
+from scatterlens_models.synthetic.render import render
+from scatterlens_models.synthetic.sampling import sample
+from scatterlens_models.synthetic.scene import SceneParams
+from scatterlens_models.vocabulary import load_vocabulary
+
+SIZE = 256
+SHARD_FRAMES = 500
+INPUT_SCALE = 50_000
+"""Compressed counts are stored as uint16 = round(50000 x)."""
+_FORMAT = "scatterlens-shard-1"
+
+
+class UnknownSplitError(ValueError):
+    """No such split; the message lists those that are defined."""
+
+
+class BrokenShardError(ValueError):
+    """A shard is absent, half written or of another build; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A range of frame indices of one seed."""
+
+    name: str
+    seed: int
+    start: int
+    frames: int
+    profile: str = "realistic"
+    vocabulary: str = "aam20"
+
+
+def _bench_v0(part: str, start: int, frames: int) -> Split:
+    return Split(f"bench-v0/{part}", 20200907, start, frames)
+
+
+SPLITS = {
+    split.name: split
+    for split in (
+        _bench_v0("train", 0, 24_000),
+        _bench_v0("test", 1_000_000, 2_000),
+        _bench_v0("validation", 2_000_000, 1_500),
+    )
+}
+
+
+def find_splits(name: str) -> list[Split]:
+    """The split `bench-v0/test`, or all parts of `bench-v0`."""
+    found = [s for key, s in SPLITS.items() if name in (key, key.partition("/")[0])]
+    if not found:
+        raise UnknownSplitError(f"no split {name!r}; use one of bench-v0, {', '.join(SPLITS)}")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """One simulated frame with all that is known of it."""
+
+    scene: SceneParams
+    prepared: np.ndarray
+    """(2, S, S) float32, as the network takes it."""
+    labelled: Labelled
+
+
+_vocabulary = cache(load_vocabulary)
+
+
+def simulate(seed: int, index: int, profile: str = "realistic", noise: int = 0) -> Simulated:
+    """Make frame `index` of a seed; `noise` other than 0 draws other noise over the same scene."""
+    scene = sample(seed, index, profile)
+    rendered = render(scene, SIZE)
+    visibility = judge(scene, rendered)
+    labelled = label(scene, visibility, rendered.terms, _vocabulary("aam20"))
+    rng = noise_generator(seed + noise, index)
+    counts, coverage = detect(
+        scene, visibility.expected, rendered.maps.coverage, rendered.maps.scale, rng
+    )
+    return Simulated(scene, prepare(counts, coverage), labelled)
+
+
+# Writing
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where shard `number` of a split lies."""
+    return folder / f"shard-{number:04d}.h5"
+
+
+def build(split: Split, folder: Path, jobs: int = 1) -> Iterator[int]:
+    """Write what is missing of a split's shards; yields the frames of each shard as it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob("*.part"):
+        leftover.unlink()
+    numbers = range(-(-split.frames // SHARD_FRAMES))
+    missing = [n for n in numbers if not _is_whole(shard_path(folder, n), split, n)]
+    yield sum(_shard_frames(split, n) for n in numbers if n not in missing)
+    work = [(split, folder, number) for number in missing]
+    if jobs == 1:
+        yield from map(_write_shard, work)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, _one_thread) as pool:
+        yield from pool.imap_unordered(_write_shard, work)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _shard_frames(split: Split, number: int) -> int:
+    return min(SHARD_FRAMES, split.frames - number * SHARD_FRAMES)
+
+
+def _header(split: Split, number: int) -> dict[str, str | int]:
+    return {
+        "format": _FORMAT,
+        "seed": split.seed,
+        "profile": split.profile,
+        "vocabulary": split.vocabulary,
+        "first_index": split.start + number * SHARD_FRAMES,
+        "frames": _shard_frames(split, number),
+    }
+
+
+def _is_whole(path: Path, split: Split, number: int) -> bool:
+    if not path.exists():
+        return False
+    with _open_shard(path) as shard:
+        if {key: shard.attrs[key] for key in _header(split, number)} != _header(split, number):
+            raise BrokenShardError(f"{path} belongs to another build; choose an empty folder")
+    return True
+
+
+def _write_shard(work: tuple[Split, Path, int]) -> int:
+    split, folder, number = work
+    path = shard_path(folder, number)
+    count = _shard_frames(split, number)
+    first = split.start + number * SHARD_FRAMES
+    attributes = len(load_vocabulary(split.vocabulary).ids)
+    compact = hdf5plugin.Bitshuffle(cname="lz4")
+    partial = path.with_suffix(".part")
+    with h5py.File(partial, "w") as shard:
+        frame = {"chunks": (1, SIZE, SIZE), **compact}
+        x = shard.create_dataset("x", (count, SIZE, SIZE), "u2", **frame)
+        coverage = shard.create_dataset("coverage", (count, SIZE, SIZE), "u1", **frame)
+        labels = np.empty((count, attributes), np.int8)
+        dprime = np.empty((count, attributes), np.float32)
+        evidence = np.empty((count, attributes, 32, 32), np.uint8)
+        groups = np.empty(count, np.int64)
+        scenes: list[str] = []
+        for i in range(count):
+            made = simulate(split.seed, first + i, split.profile)
+            x[i] = np.round(made.prepared[0] * INPUT_SCALE).astype(np.uint16)
+            coverage[i] = np.round(made.prepared[1] * 255).astype(np.uint8)
+            labels[i], dprime[i] = made.labelled.labels, made.labelled.dprime
+            evidence[i], groups[i] = made.labelled.evidence, made.scene.group
+            scenes.append(made.scene.to_json())
+        shard["labels"], shard["dprime"], shard["groups"] = labels, dprime, groups
+        shard.create_dataset("evidence", data=evidence, chunks=(1, attributes, 32, 32), **compact)
+        shard.create_dataset("scenes", data=scenes, dtype=h5py.string_dtype())
+        shard.attrs.update(_header(split, number))
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.rename(path)
+    return count
+
+
+# Reading
+
+
+def _open_shard(path: Path) -> h5py.File:
+    try:
+        shard = h5py.File(path, "r")
+    except OSError as error:
+        raise BrokenShardError(
+            f"{path} cannot be read ({error}); delete it and build again: "
+            "`scatterlens synth build` writes only what is missing"
+        ) from error
+    if shard.attrs.get("format") != _FORMAT:
+        shard.close()
+        raise BrokenShardError(f"{path} is no whole shard of this version; delete and build again")
+    return shard
+
+
+class Shards:
+    """All shards of one folder. Small arrays are in memory; frames are read when asked for."""
+
+    def __init__(self, folder: Path):
+        paths = sorted(folder.glob("shard-*.h5"))
+        if not paths:
+            raise BrokenShardError(f"no shards in {folder}; run `scatterlens synth build` first")
+        self._shards = [_open_shard(path) for path in paths]
+        self._starts = np.cumsum([0] + [int(s.attrs["frames"]) for s in self._shards])  # type: ignore
+        self.labels = self._join("labels")
+        """(N, A) int8: 1 present, 0 absent, -1 unsure."""
+        self.dprime = self._join("dprime")
+        """(N, A) float32."""
+        self.groups = self._join("groups")
+        """(N,) int64: experiment of each frame."""
+        self.vocabulary = str(self._shards[0].attrs["vocabulary"])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def x(self, indices: np.ndarray | slice) -> np.ndarray:
+        """Prepared frames (n, 2, 256, 256) float32."""
+        numbers = np.arange(len(self))[indices]
+        frames = np.empty((len(numbers), 2, SIZE, SIZE), np.float32)
+        for out, (shard, row) in zip(frames, map(self._locate, numbers), strict=True):
+            out[0] = shard["x"][row] * np.float32(1 / INPUT_SCALE)  # type: ignore
+            out[1] = shard["coverage"][row] * np.float32(1 / 255)  # type: ignore
+        return frames
+
+    def evidence(self, indices: np.ndarray | slice) -> np.ndarray:
+        """Evidence (n, A, 32, 32) uint8, zero where the label is not 1."""
+        located = map(self._locate, np.arange(len(self))[indices])
+        return np.stack([shard["evidence"][row] for shard, row in located])  # type: ignore
+
+    def scene(self, index: int) -> SceneParams:
+        """Parameters of one frame."""
+        shard, row = self._locate(index)
+        return SceneParams.from_json(shard["scenes"].asstr()[row])  # type: ignore
+
+    def scenes_json(self) -> list[str]:
+        """Parameters of every frame as they were stored."""
+        return [text for shard in self._shards for text in shard["scenes"].asstr()[:]]  # type: ignore
+
+    def close(self) -> None:
+        """Close the files."""
+        for shard in self._shards:
+            shard.close()
+
+    def __enter__(self) -> "Shards":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _locate(self, index: int) -> tuple[h5py.File, int]:
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._shards[number], int(index - self._starts[number])
+
+    def _join(self, name: str) -> np.ndarray:
+        return np.concatenate([shard[name][:] for shard in self._shards])  # type: ignore
+
+
+def open_shards(folder: Path | str) -> Shards:
+    """Open the shards of one part, in order; `BrokenShardError` if one is not whole."""
+    return Shards(Path(folder))
+
+
+# Manifest
+
+
+def manifest_entry(split: Split, shards: Shards) -> dict:
+    """What identifies a built split: hashes, counts, prevalence, brightness."""
+    labels = shards.labels
+    scenes = "\n".join(shards.scenes_json()).encode()
+    means = [float(shards.x(slice(i, i + 1))[0, 0].mean()) for i in range(0, len(shards), 20)]
+    return {
+        "seed": split.seed,
+        "start": split.start,
+        "frames": len(shards),
+        "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest(),
+        "first_100_labels_sha256": hashlib.sha256(labels[:100].tobytes()).hexdigest(),
+        "scenes_sha256": hashlib.sha256(scenes).hexdigest(),
+        "present": (labels == 1).sum(0).tolist(),
+        "unsure": (labels == -1).sum(0).tolist(),
+        "mean_input_quantiles": np.quantile(means, np.arange(0.05, 1, 0.05)).round(5).tolist(),
+    }
+
+
+def load_manifest(name: str = "bench-v0") -> dict:
+    """The committed manifest of a benchmark."""
+    return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))

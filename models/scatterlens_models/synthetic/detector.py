@@ -1,0 +1,96 @@
+"""From expected photons to the prepared frame: noise, defects, saturation, logarithm.
+
+One prepared pixel is the mean of n live native pixels, so that its Poisson noise is that of n.
+"""
+
+import math
+
+import numpy as np
+
+from scatterlens_models.preprocess import MINIMUM_COVERAGE, compress
+from scatterlens_models.synthetic.detectors import DETECTORS
+from scatterlens_models.synthetic.scene import Instrument, SceneParams
+
+_NOISE_KEY = 2**40
+
+
+def noise_generator(seed: int, index: int) -> np.random.Generator:
+    """The stream of a frame's noise, apart from that of its parameters."""
+    key = np.array([seed, index + _NOISE_KEY], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def poisson_mean(rng: np.random.Generator, expected: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Mean over `pixels` native pixels of Poisson counts, float64; variance = expected / pixels.
+
+    Above 20 counts the draw is a rounded normal one with the Poisson skewness (Cornish and Fisher's
+    first correction): four times as fast, and alike in mean, variance and third moment.
+    """
+    total = expected.astype(np.float64) * pixels
+    many = total > 20
+    drawn = np.empty_like(total)
+    drawn[~many] = rng.poisson(total[~many])
+    large = total[many]
+    z = rng.standard_normal(large.shape)
+    drawn[many] = np.round(large + np.sqrt(large) * z + (z**2 - 1) / 6)
+    return drawn / pixels
+
+
+def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Separable Gaussian point spread, edges repeated."""
+    if sigma <= 0:
+        return image
+    reach = max(1, math.ceil(3 * sigma))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    padded = np.pad(image, reach, mode="edge")
+    rows, cols = image.shape
+    across = sum(w * padded[:, i : i + cols] for i, w in enumerate(weights))
+    return sum(w * across[i : i + rows] for i, w in enumerate(weights))  # type: ignore
+
+
+def pedestal(instrument: Instrument, size: int) -> np.ndarray:
+    """Counts that a CCD shows without light, (size, size)."""
+    ramp = np.linspace(-0.5, 0.5, size)
+    slope = instrument.pedestal_slope
+    return instrument.pedestal * (1 + slope[0] * ramp[:, None]) * (1 + slope[1] * ramp)
+
+
+def detect(
+    scene: SceneParams,
+    expected: np.ndarray,
+    coverage: np.ndarray,
+    scale: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean counts per live native pixel (S, S) and what is left of the coverage (S, S).
+
+    `expected` are photons per native pixel, `scale` prepared pixels per native one.
+    """
+    instrument, size = scene.instrument, expected.shape[0]
+    # At least one photon count per prepared pixel: dead areas are masked afterwards.
+    pixels = np.maximum(coverage / scale**2, 1e-3)
+    full = DETECTORS[instrument.detector].saturation
+    photons = poisson_mean(rng, blur(np.minimum(expected, full), instrument.psf_px), pixels)
+    counts = photons * instrument.gain
+    if instrument.read_noise:
+        noise = instrument.read_noise * rng.standard_normal(counts.shape) / np.sqrt(pixels)
+        counts = counts + pedestal(instrument, size) + noise
+    if scene.hot_share:
+        places = rng.integers(0, counts.size, rng.poisson(scene.hot_share * pixels.sum()))
+        counts.flat[places] += 10 ** rng.uniform(1, 5, len(places)) / pixels.flat[places]
+    for _ in range(scene.zingers):
+        row, col = rng.integers(0, size, 2)
+        counts[row, col] += 10 ** rng.uniform(1.5, 4) / pixels[row, col]
+    counts = np.clip(counts, 0, full)
+    if scene.dead_share:
+        places = rng.integers(0, counts.size, rng.poisson(scene.dead_share * pixels.sum()))
+        coverage = coverage.copy()
+        coverage.flat[places] *= np.maximum(1 - 1 / pixels.flat[places], 0)
+    return counts, coverage
+
+
+def prepare(counts: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """Network input (2, S, S) float32 from mean counts and live coverage."""
+    compressed = np.where(coverage < MINIMUM_COVERAGE, 0, compress(counts.astype(np.float32)))
+    return np.stack([compressed, coverage]).astype(np.float32)

@@ -1,0 +1,130 @@
+"""From prepared pixels to the detector and to scattering vectors.
+
+Prepared pixel i lies at native row (i + 0.5 - pad) / scale - 0.5, as in the preprocessing of real
+frames; pixel centres are at integers.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from scatterlens_models.synthetic.detectors import DETECTORS
+from scatterlens_models.synthetic.scene import Instrument
+
+HC_KEV_ANGSTROM = 12.398419843
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Fixed maps of one instrument on the prepared grid, float32 (S, S)."""
+
+    scale: float
+    """Prepared pixels per native pixel."""
+    pad_yx: tuple[float, float]
+    beam_yx: tuple[float, float]
+    """Direct beam in prepared pixels."""
+    q: np.ndarray
+    """Scattering vector, 1/Å."""
+    phi: np.ndarray
+    """Azimuth from the vertical, clockwise, 0..2 pi."""
+    radius: np.ndarray
+    """Distance from the beam in prepared pixels."""
+    efficiency: np.ndarray
+    """Solid angle cos^3(2 theta) times polarisation."""
+    coverage: np.ndarray
+    """Live share of each prepared pixel, 0..1."""
+    pixel_angle: np.ndarray
+    """Change of q over half a prepared pixel along the radius, 1/Å."""
+
+
+def wavelength_angstrom(energy_kev: float) -> float:
+    """Wavelength of photons of that energy, in Å."""
+    return HC_KEV_ANGSTROM / energy_kev
+
+
+def q_at(instrument: Instrument, radius_native: np.ndarray) -> np.ndarray:
+    """q (1/Å) at a distance from the beam in native pixels."""
+    pixel = DETECTORS[instrument.detector].pixel_m
+    two_theta = np.arctan2(np.asarray(radius_native) * pixel, instrument.distance_m)
+    return 4 * np.pi / wavelength_angstrom(instrument.energy_kev) * np.sin(two_theta / 2)
+
+
+def radius_at(instrument: Instrument, q: np.ndarray) -> np.ndarray:
+    """Distance from the beam in native pixels at q (1/Å); inverse of `q_at`."""
+    pixel = DETECTORS[instrument.detector].pixel_m
+    sine = np.clip(q * wavelength_angstrom(instrument.energy_kev) / (4 * np.pi), 0, 0.7)
+    return np.tan(2 * np.arcsin(sine)) * instrument.distance_m / pixel
+
+
+def placement(instrument: Instrument, size: int) -> tuple[float, tuple[float, float]]:
+    """Scale and padding (y, x) that bring the detector part into a square of `size`."""
+    rows, cols = instrument.crop[2:]
+    scale = size / max(rows, cols)
+    return scale, ((size - rows * scale) / 2, (size - cols * scale) / 2)
+
+
+@lru_cache(maxsize=4)
+def maps(instrument: Instrument, size: int) -> Maps:
+    """All maps of an instrument; cached, since a whole experiment shares them."""
+    scale, pad = placement(instrument, size)
+    rows = (np.arange(size) + 0.5 - pad[0]) / scale - 0.5 - instrument.beam_yx[0]
+    cols = (np.arange(size) + 0.5 - pad[1]) / scale - 0.5 - instrument.beam_yx[1]
+    radius = np.hypot(rows[:, None], cols)
+    phi = np.arctan2(cols[None, :], -rows[:, None]) % (2 * np.pi)
+    pixel = DETECTORS[instrument.detector].pixel_m
+    two_theta = np.arctan2(radius * pixel, instrument.distance_m)
+    # Horizontal polarisation; phi counts from the vertical, hence the sign of the last term.
+    polarization = 0.5 * (
+        1
+        + np.cos(two_theta) ** 2
+        + instrument.polarization * np.cos(2 * phi) * np.sin(two_theta) ** 2
+    )
+    q = q_at(instrument, radius)
+    half = 0.5 / scale
+    beam = tuple((instrument.beam_yx[axis] + 0.5) * scale + pad[axis] - 0.5 for axis in (0, 1))
+    return Maps(
+        scale=scale,
+        pad_yx=pad,
+        beam_yx=(beam[0], beam[1]),
+        q=q.astype(np.float32),
+        phi=phi.astype(np.float32),
+        radius=(radius * scale).astype(np.float32),
+        efficiency=(np.cos(two_theta) ** 3 * polarization).astype(np.float32),
+        coverage=_coverage(instrument, size, scale, pad).astype(np.float32),
+        pixel_angle=(q_at(instrument, radius + half) - q).astype(np.float32),
+    )
+
+
+def _share(live: np.ndarray, size: int, scale: float, pad: float) -> np.ndarray:
+    """Exact live share of each prepared line, from the live lines of the detector."""
+    total = np.concatenate([[0.0], np.cumsum(live)])
+    edges = (np.arange(size + 1) - pad) / scale
+    return np.diff(np.interp(edges, np.arange(len(total)), total)) * scale
+
+
+def _coverage(
+    instrument: Instrument, size: int, scale: float, pad: tuple[float, float]
+) -> np.ndarray:
+    detector = DETECTORS[instrument.detector]
+    axes = (1, 0) if instrument.transposed else (0, 1)
+    first, extent = instrument.crop[:2], instrument.crop[2:]
+    windows = [slice(first[i], first[i] + extent[i]) for i in (0, 1)]
+    lines = [detector.live_lines(axes[i])[windows[i]] for i in (0, 1)]
+    cover = np.outer(*(_share(lines[i], size, scale, pad[i]) for i in (0, 1)))
+    rectangles = detector.module_rectangles()
+    for number in instrument.missing_modules:
+        rectangle = rectangles[number]
+        parts = []
+        for i in (0, 1):
+            inside = np.zeros(detector.shape[axes[i]])
+            start = rectangle[axes[i]]
+            inside[start : start + rectangle[2 + axes[i]]] = 1
+            parts.append(_share(inside[windows[i]], size, scale, pad[i]))
+        cover = cover - np.outer(*parts)
+    if detector.circular:
+        native = [(np.arange(size) + 0.5 - pad[i]) / scale + first[i] for i in (0, 1)]
+        middle = [detector.shape[axes[i]] / 2 for i in (0, 1)]
+        radius = np.hypot(native[0][:, None] - middle[0], native[1] - middle[1])
+        cover = cover * np.clip((min(middle) - radius) * scale + 0.5, 0, 1)
+    return np.clip(cover, 0, 1)

@@ -1,0 +1,149 @@
+"""What one simulated frame is made of: plain frozen data with a JSON round trip.
+
+Everything the renderer and the labels need is here, so that a frame can be made again from its
+JSON alone. q is in 1/Å, angles are in radians from the vertical (clockwise), lengths on the frame
+are in units of the frame's longest side.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """An area that less light reaches: a beamstop, its arm, a flight tube, a holder."""
+
+    shape: str
+    """`disk`, `bar`, `wedge`, `tube` (dark outside a circle) or `polygon`."""
+    transmission: float
+    points: tuple[tuple[float, float], ...]
+    """(y, x) of: centre; both ends of a bar; tip and far middle of a wedge; polygon corners."""
+    radius: float = 0.0
+    """Radius of a disk or tube, half-width of a bar, half-angle of a wedge (radians)."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Detector, beam and whatever stands between; shared by the frames of one experiment."""
+
+    detector: str
+    technique: str
+    """`saxs`, `waxs` or `gisaxs`."""
+    transposed: bool
+    crop: tuple[int, int, int, int]
+    """First row and column, rows and columns of the part that is read out."""
+    energy_kev: float
+    distance_m: float
+    beam_yx: tuple[float, float]
+    """Direct beam in native pixels of the part that is read out; may lie off it."""
+    stop: str
+    """`none`, `circular`, `linear` or `wedge`."""
+    shadows: tuple[Shadow, ...]
+    missing_modules: tuple[int, ...]
+    psf_px: float
+    """Point spread (sigma) in prepared pixels."""
+    pedestal: float
+    pedestal_slope: tuple[float, float]
+    """Relative change of the pedestal from edge to edge, along y and x."""
+    read_noise: float
+    gain: float
+    """Counts per photon."""
+    polarization: float
+    """(I_horizontal - I_vertical) / sum, as pyFAI's polarization factor."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that scatters; the labels follow from these and from its detectability."""
+
+    kind: str
+    """`rings`, `halo`, `low_q`, `high_q`, `form_factor`, `crystal` or `gisaxs`."""
+    target: float
+    """Wanted detectability d' of the strongest term."""
+    profile: str = ""
+    params: dict[str, float] = field(default_factory=dict)
+    positions: tuple[float, ...] = ()
+    """q of each ring or of the halo."""
+    weights: tuple[float, ...] = ()
+    """Peak height of each ring, the largest being 1."""
+    width: float = 0.0
+    """Gaussian sigma over q, the same for each ring of a family."""
+    fold: int = 0
+    eta: float = 0.0
+    chi: tuple[float, ...] = ()
+    """Direction of each ring's maximum."""
+    kernel: str = ""
+    ellipticity: float = 1.0
+    mosaic: float = 0.0
+    """Full width of one grain in azimuth; 0 for a perfect powder."""
+    grains: tuple[int, ...] = ()
+    """Number of grains on each ring."""
+    grain_seed: int = 0
+    lattice: str = ""
+
+
+@dataclass(frozen=True)
+class Background:
+    """What is there without a sample, in counts per native pixel before detection."""
+
+    flat: float
+    air: float
+    """Height of air scattering, 1 / (1 + (r / 12 px)^2)."""
+    window: float
+    """Height of the wider halo of windows."""
+    window_radius: float
+    streak: float
+    """Height of the slit streak through the beam."""
+    streak_angle: float
+    beam: float
+    """Height of the direct beam where nothing stops it."""
+    beam_sigma: tuple[float, float]
+    gradient: tuple[float, float]
+    """Relative change of absorption from edge to edge, along y and x."""
+
+
+@dataclass(frozen=True)
+class SceneParams:
+    """All parameters of one frame."""
+
+    seed: int
+    index: int
+    group: int
+    """Experiment: frames of one group share the instrument."""
+    profile: str
+    instrument: Instrument
+    background: Background
+    components: tuple[Component, ...]
+    hot_share: float
+    dead_share: float
+    zingers: int
+    dark: bool
+    """True for a frame without any beam."""
+
+    def to_json(self) -> str:
+        """Compact JSON with sorted keys: the same parameters give the same text."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "SceneParams":
+        """Rebuild what `to_json` wrote; equal to the original."""
+        content: dict[str, Any] = json.loads(text)
+        instrument = _tuples(content.pop("instrument"))
+        instrument["shadows"] = tuple(Shadow(**_tuples(shadow)) for shadow in instrument["shadows"])
+        components = tuple(Component(**_tuples(entry)) for entry in content.pop("components"))
+        return cls(
+            instrument=Instrument(**instrument),
+            background=Background(**_tuples(content.pop("background"))),
+            components=components,
+            **content,
+        )
+
+
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; the dataclasses hold tuples."""
+    return {key: _tuple(value) for key, value in entry.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
