@@ -1,1 +1,7 @@
-"""Bytes of a detector file to a `Frame`."""
+"""Files of any detector to frames, safely: `DecodeChild` is the way in."""
+
+from scatterlens_models.decoding.child import DecodeChild
+from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.verdicts import DecodeCrashed, FrameRejected, Probe
+
+__all__ = ["DecodeChild", "DecodeCrashed", "DecodeLimits", "FrameRejected", "Probe"]
