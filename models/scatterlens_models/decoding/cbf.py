@@ -5,7 +5,7 @@ import hashlib
 import re
 
 import numpy as np
-from fabio.ext import byte_offset
+from fabio.ext import byte_offset  # pyright: ignore[reportAttributeAccessIssue]
 
 from scatterlens_models.decoding.headers import dectris_ceiling, dectris_geometry, dectris_header
 from scatterlens_models.decoding.limits import DecodeLimits

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import h5py
-import hdf5plugin
+import hdf5plugin  # noqa: F401 - registers the filters
 import numpy as np
+from h5py import h5d, h5f, h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from scatterlens_models.decoding.limits import DecodeLimits
 from scatterlens_models.decoding.raw import (
@@ -26,17 +27,20 @@ from scatterlens_models.decoding.raw import (
 from scatterlens_models.decoding.verdicts import FrameRejected, Probe
 from scatterlens_models.geometry import HC_EV_M, Geometry, believable_geometry
 
-_FILTERS = {
-    h5py.h5z.FILTER_DEFLATE,
-    h5py.h5z.FILTER_SHUFFLE,
-    h5py.h5z.FILTER_FLETCHER32,
-    hdf5plugin.BSHUF_ID,
-    hdf5plugin.LZ4_ID,
-    hdf5plugin.ZSTD_ID,
-    hdf5plugin.BLOSC_ID,
-    hdf5plugin.BLOSC2_ID,
+FILTERS = {
+    1: "deflate",
+    2: "shuffle",
+    3: "fletcher32",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32015: "zstd",
+    32026: "blosc2",
 }
-"""Nbit, scale-offset and szip are not among them: open faults in them give out heap memory."""
+"""Registered numbers of the filters that are read.
+
+Nbit, scale-offset and szip are not among them: open faults in them give out heap memory.
+"""
 _USUAL_PATHS = (
     "entry/data/data",
     "entry/instrument/detector/data",
@@ -101,12 +105,12 @@ def read_hdf5(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
 
 
 def _open(data: bytes) -> h5py.File:
-    return h5py.File(h5py.h5f.open_file_image(data))
+    return h5py.File(h5f.open_file_image(data))
 
 
 def _walk(file: h5py.File) -> Iterator[tuple[str, _Entry]]:
     """All datasets by path along hard links, each with the reason not to read it."""
-    pending = [(file["/"], "", 0)]
+    pending: list[tuple[h5py.Group, str, int]] = [(file, "", 0)]
     objects = 0
     seen = set()
     while pending:
@@ -122,10 +126,10 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, _Entry]]:
                 )
             # Soft links lead to what a hard link reaches too; others lead out of the file.
             link = group.id.links.get_info(name.encode())
-            if link.type != h5py.h5l.TYPE_HARD:
+            if link.type != h5l.TYPE_HARD:
                 continue
             item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
+            address = h5o.get_info(item.id).addr
             if address in seen:
                 continue
             seen.add(address)
@@ -137,11 +141,11 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, _Entry]]:
 
 def _problem(dataset: h5py.Dataset) -> str | None:
     creation = dataset.id.get_create_plist()
-    if creation.get_external_count() or creation.get_layout() == h5py.h5d.VIRTUAL:
+    if creation.get_external_count() or creation.get_layout() == h5d.VIRTUAL:
         return "stores its data in another file"
     filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
-    if filters - _FILTERS:
-        return f"uses the HDF5 filters {sorted(filters - _FILTERS)}"
+    if filters - set(FILTERS):
+        return f"uses the HDF5 filters {sorted(filters - set(FILTERS))}"
     return None
 
 

@@ -64,12 +64,11 @@ def edf_geometry(header: Header) -> Geometry | None:
     """Geometry of the SAXS keys of ESRF, in metres; their pixel centres lie at halves."""
     pixel_y, pixel_x = _first(header, "PSize_2", _NUMBER), _first(header, "PSize_1", _NUMBER)
     beam_y, beam_x = _first(header, "Center_2", _NUMBER), _first(header, "Center_1", _NUMBER)
-    centered = beam_y is not None and beam_x is not None and (beam_y, beam_x) != (0, 0)
     return believable_geometry(
         distance_m=_first(header, "SampleDistance", _NUMBER),
         wavelength_m=_first(header, "WaveLength", _NUMBER),
         pixel_size_m=(pixel_y, pixel_x) if pixel_y and pixel_x else None,
-        beam_center_yx=(beam_y - 0.5, beam_x - 0.5) if centered else None,
+        beam_center_yx=(beam_y - 0.5, beam_x - 0.5) if beam_y and beam_x else None,
     )
 
 

@@ -22,6 +22,8 @@ import socket
 import sys
 import time
 
+import h5py
+import hdf5plugin
 import numpy as np
 import tifffile
 from PIL import Image
@@ -61,7 +63,6 @@ def main(descriptor: int) -> None:
 
 def _warm_up() -> None:
     """Have libraries load what they load at first use: a confined child can open no file."""
-    Image.preinit()
     picture = io.BytesIO()
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(picture, "JPEG")
     sample = np.arange(64, dtype=np.int32).reshape(8, 8)
@@ -69,8 +70,15 @@ def _warm_up() -> None:
     tifffile.imwrite(page, sample, compression="zlib")
     array = io.BytesIO()
     np.save(array, sample)
-    for content in (picture.getvalue(), page.getvalue(), array.getvalue()):
-        decode_frame(content)
+    tables = io.BytesIO()
+    with h5py.File(tables, "w") as file:
+        data = file.create_group("entry/data")
+        data.attrs["NX_class"], data.attrs["signal"] = np.bytes_("NXdata"), "data"
+        data.create_dataset("data", data=sample, chunks=(8, 8), **hdf5plugin.Bitshuffle())
+        file["entry/instrument/detector/description"] = "text of any length"
+        file["entry/instrument/detector/name"] = np.bytes_("text of fixed length")
+    for stream in (picture, page, array, tables):
+        decode_frame(stream.getvalue())
 
 
 def _run(request: dict, descriptors: list[int], owner: socket.socket) -> bytes:
