@@ -26,8 +26,9 @@ def label_loss(
     if attributes is not None:
         logits_BA, labels_BA = logits_BA[:, list(attributes)], labels_BA[:, list(attributes)]
     known = labels_BA >= 0
+    logits_BA = logits_BA.to(torch.promote_types(logits_BA.dtype, torch.float32))
     losses = functional.binary_cross_entropy_with_logits(
-        logits_BA.float(), labels_BA.clamp_min(0).float(), reduction="none"
+        logits_BA, labels_BA.clamp_min(0).to(logits_BA.dtype), reduction="none"
     )
     return (losses * known).sum() / known.sum().clamp_min(1)
 

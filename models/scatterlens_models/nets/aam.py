@@ -125,7 +125,10 @@ class Aggregation(nn.Module):
 
     def forward(self, f_BCHW: torch.Tensor) -> torch.Tensor:
         """Histogram of words, (B, K), of 2-norm one."""
-        histogram = self.assign(f_BCHW).float().softmax(dim=1).mean(dim=(2, 3))
+        scores = self.assign(f_BCHW)
+        # At least single precision: in half precision the norm overflows.
+        dtype = torch.promote_types(scores.dtype, torch.float32)
+        histogram = scores.softmax(dim=1, dtype=dtype).mean(dim=(2, 3))
         return functional.normalize(histogram, dim=1)
 
 

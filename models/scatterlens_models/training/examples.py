@@ -1,25 +1,12 @@
 """Prepared frames in memory, with augmentation: what the loop draws its batches from."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from scatterlens_models.preprocess import shrink
-
-
-class Shards(Protocol):
-    """A built split of the simulator, or anything shaped like it."""
-
-    labels: np.ndarray
-    """(N, A) int8."""
-
-    def __len__(self) -> int: ...
-
-    def x(self, start: int, stop: int) -> np.ndarray:
-        """Prepared frames (n, 2, 256, 256) float32."""
-        ...
+from scatterlens_models.synthetic.dataset import Shards
 
 
 @dataclass(frozen=True)
@@ -38,7 +25,7 @@ def load_examples(shards: Shards, size: int, count: int | None = None) -> Exampl
     x = torch.empty((count, 2, size, size), dtype=torch.float16)
     for start in range(0, count, 256):
         stop = min(start + 256, count)
-        x[start:stop] = torch.from_numpy(shrink(shards.x(start, stop), size)).half()
+        x[start:stop] = torch.from_numpy(shrink(shards.x(slice(start, stop)), size)).half()
     return Examples(x, torch.from_numpy(np.asarray(shards.labels[:count])))
 
 

@@ -1,0 +1,53 @@
+# Each line of work is one target. `make run` serves; `make test` checks everything.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+HOME_DIR ?=
+PORT ?= 8000
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+
+# The stamps are newer than pyproject.toml once that set of packages is installed.
+.venv/serving.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[service,worker]'
+	touch $@
+
+.venv/testing.stamp: pyproject.toml | .venv/bin/python
+	# A CPU build of torch; a plain `torch` would bring gigabytes of CUDA libraries.
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ .venv/serving.stamp
+
+run: .venv/serving.stamp  ## Serve on this machine: gateway, worker, SQLite, a link with a key
+	$(BIN)/scatterlens serve --port $(PORT) $(if $(HOME_DIR),--home $(HOME_DIR))
+
+system-packages:
+	deploy/test-packages.sh
+
+test: system-packages lint unit scenario  ## Everything that CI checks
+
+lint: .venv/testing.stamp  ## Style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	PYTHONPATH=. $(BIN)/lint-imports
+
+unit: .venv/testing.stamp  ## Unit, contract and integration tests
+	$(BIN)/pytest -m "not scenario"
+
+scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
+	$(BIN)/pytest -m scenario
+
+bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for one Pilatus 2M frame
+	$(BIN)/python benchmarks/path.py
+
+openapi: .venv/serving.stamp  ## Write docs/reference/openapi.json anew
+	$(BIN)/python -m scatterlens_service.openapi > docs/reference/openapi.json
+
+.PHONY: help run test lint unit scenario bench-path openapi system-packages

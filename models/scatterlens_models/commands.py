@@ -1,0 +1,112 @@
+"""Commands of this package: `models`, `synth`, `train`, `evaluate`. Heavy imports come on use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from scatterlens_models.bundle import BundleError, find_bundle, load_bundle, shipped_bundles
+from scatterlens_models.synthetic.commands import synth
+
+__all__ = ["evaluate", "models", "synth", "train"]
+
+models = typer.Typer(name="models", help="Bundles: list, verify.", no_args_is_help=True)
+_console = Console()
+
+
+@models.command("list")
+def list_command() -> None:
+    """List the bundles that come with the package."""
+    table = Table("name", "version", "method", "vocabulary", "input", "mAP")
+    for path in shipped_bundles().values():
+        bundle = load_bundle(path)
+        mean_ap = bundle.metrics.get("mean_ap")
+        table.add_row(
+            bundle.name,
+            bundle.version,
+            bundle.method,
+            bundle.vocabulary.name,
+            f"{bundle.preprocess.size} px",
+            "-" if mean_ap is None else f"{mean_ap:.3f}",
+        )
+    _console.print(table)
+
+
+@models.command("verify")
+def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle.")]) -> None:
+    """Check every hash of a bundle."""
+    try:
+        bundle = load_bundle(path)
+    except BundleError as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+    _console.print(f"{bundle.name} {bundle.version}: every file is the one that was sealed")
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="slim-aam or slim-vgg.")],
+    shards: Annotated[Path, typer.Option(help="Folder of `synth build`: train, validation, test.")],
+    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
+    bundle: Annotated[Path | None, typer.Option(help="Write the bundle to this folder.")] = None,
+    passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 72_000,
+    frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
+    seed: Annotated[int, typer.Option()] = 1,
+    size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    compiled: Annotated[bool, typer.Option(help="Fuse kernels: minutes to start.")] = False,
+) -> None:
+    """Train a network on simulated frames and export it."""
+    import dataclasses
+
+    import torch
+
+    from scatterlens_models.training.run import RECIPES, run_training
+
+    if recipe not in RECIPES:
+        raise typer.BadParameter(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    torch.set_num_threads(threads)
+    chosen = dataclasses.replace(RECIPES[recipe](passes, seed), input_size=size)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.1f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console) as bar:
+        task = bar.add_task(recipe, total=None)
+
+        def show(progress) -> None:
+            text = f"{recipe}  loss {progress.loss:.4f}"
+            if progress.mean_ap is not None:
+                bar.console.print(f"{progress.passes} passes: mAP {progress.mean_ap:.4f}")
+            bar.update(task, description=text, total=progress.steps, completed=progress.step)
+
+        made = run_training(chosen, shards, run, bundle, recipe, frames, compiled, show)
+    if made is not None:
+        _console.print(f"bundle {made.name} {made.version} in {made.path}")
+
+
+def evaluate(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
+    shards: Annotated[Path, typer.Option(help="Folder of one part, such as bench-v0/test.")],
+    real: Annotated[Path | None, typer.Option(help="Folder of real frames with labels.")] = None,
+    record: Annotated[bool, typer.Option(help="Write figures and card into the bundle.")] = False,
+    curves: Annotated[
+        list[Path] | None, typer.Option(help="Run folders; their curves go into the card.")
+    ] = None,
+) -> None:
+    """Measure a bundle: mAP, pointing game, real frames."""
+    from scatterlens_models.evaluation.report import figures, render_card
+    from scatterlens_models.training.export import record_metrics
+
+    path = Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle)
+    loaded = load_bundle(path)
+    found = figures(loaded, shards, real, curves or [])
+    card = render_card(loaded, found)
+    _console.print(card)
+    if record:
+        sealed = record_metrics(path, found, card)
+        _console.print(f"recorded; the version is now {sealed.version}")

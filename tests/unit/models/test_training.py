@@ -1,0 +1,183 @@
+"""Training that survives a kill, and bundles that can be trusted."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from scatterlens_models.annotate import annotate_frames
+from scatterlens_models.bundle import BundleError, load_bundle
+from scatterlens_models.frame import Frame
+from scatterlens_models.session import DeviceError, ModelSession
+from scatterlens_models.stored import pack, unpack
+from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint
+from scatterlens_models.training.examples import Examples
+from scatterlens_models.training.export import export
+from scatterlens_models.training.loop import train
+from scatterlens_models.training.recipe import Recipe
+
+# The exporter of torch speaks of its own future, and of packages that we do not use.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec.*:FutureWarning", "ignore::DeprecationWarning:onnxscript.*"
+)
+
+
+class KilledError(Exception):
+    """Stands for the power switch."""
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    """48 small frames; a bright top half means attribute 0, the rest is chance."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand((48, 2, 64, 64), generator=generator)
+    labels = torch.randint(-1, 2, (48, 20), generator=generator).to(torch.int8)
+    labels[:, 0] = torch.arange(48) % 2
+    x[labels[:, 0] == 1, 0, :32] += 0.6
+    return Examples(x.half(), labels)
+
+
+def recipe(method: str = "aam", passes: int = 96) -> Recipe:
+    return Recipe(
+        method, width=0.0625, input_size=64, poolings=2, specialised="sampled"
+        if method == "aam" else "none", passes=passes, batch=8, augment=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(examples, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    net = train(recipe(), examples, examples, folder / "run", evaluations=1)
+    export(net, recipe(), examples, folder / "bundle", "tiny", {"training": "noise"})
+    return folder / "bundle"
+
+
+def test_a_run_that_was_killed_ends_with_the_same_weights(examples, tmp_path, monkeypatch):
+    monkeypatch.setattr("scatterlens_models.training.loop.CHECKPOINT_SECONDS", 0.0)
+    whole = train(recipe(), examples, examples, tmp_path / "whole", evaluations=1)
+
+    def kill(progress):
+        raise KilledError
+
+    monkeypatch.setattr("time.monotonic", iter(np.arange(0, 1e6, 2.0)).__next__)
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            train(recipe(), examples, examples, tmp_path / "cut", evaluations=1, report=kill)
+    resumed = train(recipe(), examples, examples, tmp_path / "cut", evaluations=1)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_training_learns_what_is_there_to_learn(examples, tmp_path):
+    long = recipe("vgg", passes=480)
+    seen = []
+    train(long, examples, examples, tmp_path, evaluations=2, report=seen.append)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    curve = [json.loads(line) for line in lines]
+    assert [point["passes"] for point in curve] == [240, 480]
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    assert seen[-1].mean_ap == curve[-1]["mean_ap"]
+
+
+def test_a_folder_of_another_recipe_is_refused(examples, tmp_path):
+    train(recipe(passes=8), examples, examples, tmp_path, evaluations=1)
+    with pytest.raises(ValueError, match="another folder"):
+        train(recipe(passes=16), examples, examples, tmp_path, evaluations=1)
+
+
+def test_a_checkpoint_of_another_network_is_refused(examples, tmp_path):
+    net = train(recipe(passes=8), examples, examples, tmp_path, evaluations=1)
+    with pytest.raises(CheckpointError, match="another network"):
+        load_checkpoint(tmp_path / "checkpoint.safetensors", net.blocks, None)
+
+
+def test_a_bundle_serves_what_the_contract_says(bundle_folder):
+    bundle = load_bundle(bundle_folder)
+    session = ModelSession(bundle)
+    batch = np.random.default_rng(2).random((5, 2, 64, 64), np.float32)
+    predictions = session.predict(batch)
+    assert len(predictions) == 5
+    first = predictions[0]
+    assert first.probabilities.shape == (20,)
+    assert first.attribute_maps.shape == (20, 16, 16)
+    assert first.attention_maps.shape == (len(bundle.attention_names), 16, 16)
+    assert bundle.additive
+    temperature = np.array(bundle.content["temperature"])
+    logits = first.attribute_maps.sum(axis=(1, 2)) + bundle.bias
+    np.testing.assert_allclose(
+        first.probabilities, 1 / (1 + np.exp(-logits / temperature)), atol=1e-5
+    )
+    alone = session.predict(batch[3:4])[0]
+    np.testing.assert_array_equal(alone.probabilities, predictions[3].probabilities)
+
+
+def test_a_changed_file_is_refused(bundle_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle_folder, copy)
+    model = copy / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="not the file that was sealed"):
+        load_bundle(copy)
+    model.unlink()
+    with pytest.raises(BundleError, match="misses its file"):
+        load_bundle(copy)
+    with pytest.raises(BundleError, match="no readable"):
+        load_bundle(tmp_path)
+
+
+def test_a_required_gpu_that_is_absent_is_an_error(bundle_folder):
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(DeviceError, match="runs on CPUExecutionProvider"):
+        ModelSession(load_bundle(bundle_folder), "cuda", require_gpu=True)
+
+
+def test_novelty_is_high_for_a_frame_unlike_any_other(bundle_folder, examples):
+    session = ModelSession(load_bundle(bundle_folder))
+    known = session.predict(examples.x.float().numpy())
+    novelty = session.bundle.novelty
+    familiar = [novelty.percentile(p.features.astype(float)) for p in known]
+    assert 0.4 < np.median(familiar) < 0.6
+    assert novelty.percentile(known[0].features * 100.0) == 1
+
+
+def test_annotations_survive_storage(bundle_folder):
+    session = ModelSession(load_bundle(bundle_folder))
+    rng = np.random.default_rng(3)
+    image = rng.poisson(5, (300, 210)).astype(np.float32)
+    mask = rng.random(image.shape) < 0.1
+    frame = Frame(np.where(mask, 0, image).astype(np.float32), mask, np.zeros_like(mask))
+    found = annotate_frames([frame], session)[0]
+    again = unpack(pack(found.stored))
+    np.testing.assert_array_equal(again.mask, mask)
+    np.testing.assert_array_equal(again.attribute_maps, found.stored.attribute_maps)
+    np.testing.assert_array_equal(again.attention_maps, found.stored.attention_maps)
+    np.testing.assert_array_equal(again.preview_mask, mask)
+    assert again.placement == found.stored.placement
+    assert found.mask_fraction == pytest.approx(mask.mean())
+
+
+def test_the_preview_of_a_large_frame_is_the_mean_of_live_pixels(bundle_folder):
+    from scatterlens_models.annotate import preview
+    from scatterlens_models.preprocess import expand
+
+    rng = np.random.default_rng(4)
+    image = rng.poisson(200, (1100, 2051)).astype(np.float32)
+    mask = rng.random(image.shape) < 0.2
+    image[mask] = 0
+    mask[:3, :3] = True
+    image[mask] = 0
+    small, small_mask = preview(Frame(image, mask, np.zeros_like(mask)))
+    assert small.shape == (367, 684)
+    assert small_mask[0, 0]
+    block, live = image[3:6, 6:9], ~mask[3:6, 6:9]
+    assert expand(small[1, 2].astype(float)) == pytest.approx(block[live].mean(), rel=0.02)
+    assert expand(small[-1, -1].astype(float)) == pytest.approx(
+        image[1098:, 2049:][~mask[1098:, 2049:]].mean(), rel=0.02
+    )
