@@ -36,15 +36,21 @@ class NoBell:
 class CeleryBell:
     """Sends empty Celery messages from a thread of its own.
 
-    A broker that is down or hangs costs that thread a second or two, and nobody else anything.
+    A broker that is down or hangs costs that thread up to four seconds, and nobody else anything.
     Rings that wait are sent once: a drain takes all there is.
     """
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery(broker=redis_url, set_as_current=False)
         self._app.conf.update(
-            broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 2},
-            broker_connection_retry=False,
+            broker_transport_options={
+                "socket_connect_timeout": 1,
+                "socket_timeout": 2,
+                # `retry=False` alone still tries to connect for six seconds.
+                "max_retries": 1,
+                "interval_start": 0,
+                "interval_step": 0,
+            },
             task_ignore_result=True,
         )
         self._waiting: set[str] = set()
@@ -60,11 +66,11 @@ class CeleryBell:
             self._change.notify()
 
     def close(self) -> None:
-        """Send what waits, for up to four seconds, and stop."""
+        """Send what waits, for up to five seconds, and stop."""
         with self._change:
             self._closed = True
             self._change.notify()
-        self._thread.join(timeout=4)
+        self._thread.join(timeout=5)
         self._app.close()
 
     def _send_forever(self) -> None:

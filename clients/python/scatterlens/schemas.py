@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""One line of text: control characters belong in no name (and no database takes a NUL)."""
 
 
 class Wire(BaseModel):
@@ -72,15 +74,15 @@ class GeometryIn(Wire):
 class FrameMetadata(Wire):
     """What a client may say about the frames of one submission."""
 
-    sample: Annotated[str, Field(max_length=500)] | None = None
-    scan: Annotated[str, Field(max_length=200)] | None = None
-    frame_number: Annotated[int, Field(ge=0)] | None = None
-    technique: Annotated[str, Field(max_length=50)] | None = None
-    beamline: Annotated[str, Field(max_length=100)] | None = None
-    proposal: Annotated[str, Field(max_length=100)] | None = None
-    motors: dict[str, Finite] = Field(default_factory=dict)
+    sample: Annotated[str, Field(max_length=500, pattern=_LINE)] | None = None
+    scan: Annotated[str, Field(max_length=200, pattern=_LINE)] | None = None
+    frame_number: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    technique: Annotated[str, Field(max_length=50, pattern=_LINE)] | None = None
+    beamline: Annotated[str, Field(max_length=100, pattern=_LINE)] | None = None
+    proposal: Annotated[str, Field(max_length=100, pattern=_LINE)] | None = None
+    motors: dict[str, Finite] = Field(default_factory=dict, max_length=1000)
     geometry: GeometryIn | None = None
-    poni: str | None = None
+    poni: Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")] | None = None
     """Text of a PONI file (version 2 or 2.1), instead of `geometry`."""
 
 

@@ -1,0 +1,117 @@
+"""The application: its parts put together."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+
+from scatterlens.schemas import Annotation, Event, FrameMetadata, Problem
+from scatterlens_models.decoding import DecodeChild
+from scatterlens_service import browser, errors, ledger
+from scatterlens_service.admission import Admission
+from scatterlens_service.bell import open_bell
+from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.catalogue import open_catalogue
+from scatterlens_service.feed import EventFeed
+from scatterlens_service.maps import StoredMaps
+from scatterlens_service.migrations import migrate_engine
+from scatterlens_service.resources import Gateway, State
+from scatterlens_service.routes import about, events, frames, pictures, results, search
+from scatterlens_service.settings import Settings
+from scatterlens_service.sweeping import sweep_forever
+
+PREFIX = "/api/v1"
+_DESCRIPTION = """Send detector frames, get the probability of each attribute and where it was seen.
+
+Every error is a problem document (RFC 9457) with a `remedy`. Every request but the health probes
+carries `Authorization: Bearer sl_...`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the gateway; its resources are opened when it starts, and closed when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with _open_gateway(settings) as gateway:
+            yield State(gateway=gateway)
+
+    app = FastAPI(
+        title="Scatterlens",
+        version=version("scatterlens"),
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        # The usual pages of documentation load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=[Middleware(browser.GuardHeaders)],
+    )
+    errors.install(app)
+    for module in (frames, search, results, pictures, events, about):
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(about.probes)
+    browser.add_page(app)
+    app.openapi = lambda: _describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with AsyncExitStack() as stack:
+        # First of all: the child must not inherit threads or connections of what follows.
+        probe = stack.enter_context(DecodeChild())
+        catalogue = open_catalogue(settings)
+        engine = ledger.open_engine(settings.database)
+        stack.callback(engine.dispose)
+        await run_in_threadpool(migrate_engine, engine)
+        blobs = BlobFolder(settings.blob_folder)
+        blobs.clear_incoming()
+        bell = open_bell(settings.redis_url)
+        stack.callback(bell.close)
+        feed = EventFeed(engine)
+        await stack.enter_async_context(feed.running())
+        stop = threading.Event()
+        sweeper = threading.Thread(
+            target=sweep_forever, args=(engine, bell, settings, stop), name="sweep", daemon=True
+        )
+        sweeper.start()
+        stack.callback(sweeper.join)
+        stack.callback(stop.set)
+        yield Gateway(
+            settings=settings,
+            engine=engine,
+            blobs=blobs,
+            bell=bell,
+            probe=probe,
+            catalogue=catalogue,
+            feed=feed,
+            maps=StoredMaps(blobs),
+            admission=Admission(settings, engine, blobs),
+        )
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Describe the API (OpenAPI 3.1), with the models that only streams, headers and errors use."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+        )
+        schemas = document["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for model in (Annotation, Event, FrameMetadata, Problem):
+            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= described.pop("$defs", {})
+            schemas[model.__name__] = described
+        document["components"]["schemas"] = dict(sorted(schemas.items()))
+        app.openapi_schema = document
+    return app.openapi_schema

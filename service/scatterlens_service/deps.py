@@ -1,0 +1,78 @@
+"""What a route may ask for, each under one name."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request, Security
+
+from scatterlens_models.bundle import Bundle
+from scatterlens_service import ledger
+from scatterlens_service.auth import identify_caller
+from scatterlens_service.catalogue import UnknownModelError
+from scatterlens_service.errors import NotFoundError
+from scatterlens_service.resources import Gateway
+
+_FRAME_ID = re.compile(r"[0-9a-f]{64}(\.[0-9]{1,9})?")
+
+
+def _gateway(request: Request) -> Gateway:
+    return request.state.gateway
+
+
+GatewayDep = Annotated[Gateway, Depends(_gateway)]
+Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
+Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
+
+ModelName = Annotated[
+    str | None,
+    Query(
+        alias="model",
+        max_length=120,
+        description="Model by `name`, `version` or `name@version`; default: production.",
+    ),
+]
+
+
+def find_model(gateway: Gateway, model: str | None) -> Bundle:
+    """Look a model up in the catalogue; `NotFoundError` names those that are known."""
+    try:
+        return gateway.catalogue.find(model)
+    except UnknownModelError as error:
+        raise NotFoundError(
+            "unknown_model",
+            "Unknown model",
+            f"{error.args[0]}.",
+            "Choose one that GET /api/v1/models lists.",
+        ) from error
+
+
+def _model(gateway: GatewayDep, model: ModelName = None) -> Bundle:
+    return find_model(gateway, model)
+
+
+ChosenModel = Annotated[Bundle, Depends(_model)]
+
+
+def _visible_frame(
+    gateway: GatewayDep,
+    caller: Reader,
+    frame_id: Annotated[
+        str, Path(description="`<sha256>` of the file, `<sha256>.<index>` inside a stack.")
+    ],
+) -> ledger.FrameRow:
+    row = None
+    if _FRAME_ID.fullmatch(frame_id):
+        with ledger.reading(gateway.engine) as session:
+            version = gateway.catalogue.production.version
+            row = ledger.get_frame(session, frame_id, production=version, sees=caller)
+    if row is None:
+        raise NotFoundError(
+            "unknown_frame",
+            "Unknown frame",
+            "There is no frame of this id, or this key may not see it.",
+            "Compare the id with GET /api/v1/frames; inside a stack it ends in `.<index>`.",
+        )
+    return row
+
+
+VisibleFrame = Annotated[ledger.FrameRow, Depends(_visible_frame)]

@@ -1,0 +1,241 @@
+"""What the gateway refuses, and the one way in which every refusal is said: RFC 9457.
+
+    ProblemError
+    ├── NotFoundError (LookupError)       404
+    ├── NotReadyError (LookupError)       409   the frame has no annotation (yet)
+    ├── UnauthenticatedError              401
+    ├── ForbiddenError (PermissionError)  403
+    ├── InvalidError (ValueError)         422   the request, or the file in it
+    ├── StalledError (TimeoutError)       408
+    ├── TooLargeError (ValueError)        413
+    ├── UnsupportedError (ValueError)     415
+    ├── BusyError                         503   with Retry-After
+    └── StorageError (OSError)            507   with Retry-After
+
+Errors of the ledger and the blob store carry no HTTP; `_DOMAIN` says what each becomes here.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from scatterlens.schemas import Problem, Reason
+from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
+from scatterlens_service.ledger import BadFilterError, IdempotencyConflictError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A refusal: what happened, and what to do about it."""
+
+    status = 500
+
+    def __init__(
+        self,
+        type_: str,
+        title: str,
+        detail: str,
+        remedy: str,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ):
+        super().__init__(f"{detail} {remedy}")
+        self.reason = Reason(type=type_, title=title, detail=detail, remedy=remedy)
+        self.headers = dict(headers or {})
+        self.more = more
+
+
+class NotFoundError(ProblemError, LookupError):
+    """There is no such thing, or the caller may not see it."""
+
+    status = 404
+
+
+class NotReadyError(ProblemError, LookupError):
+    """The frame is known, but what was asked for does not exist (yet)."""
+
+    status = 409
+
+
+class UnauthenticatedError(ProblemError):
+    """No key, or none that is valid."""
+
+    status = 401
+
+    def __init__(self, title: str, detail: str, remedy: str):
+        super().__init__(
+            "unauthenticated", title, detail, remedy, headers={"WWW-Authenticate": "Bearer"}
+        )
+
+
+class ForbiddenError(ProblemError, PermissionError):
+    """The key is valid and does not allow this."""
+
+    status = 403
+
+
+class InvalidError(ProblemError, ValueError):
+    """The request, or the file in it, says something that cannot be."""
+
+    status = 422
+
+
+class StalledError(ProblemError, TimeoutError):
+    """The client stopped sending."""
+
+    status = 408
+
+
+class TooLargeError(ProblemError, ValueError):
+    """More bytes than the service takes."""
+
+    status = 413
+
+
+class UnsupportedError(ProblemError, ValueError):
+    """The content is in no format that the service reads."""
+
+    status = 415
+
+
+class BusyError(ProblemError):
+    """The queue is full; the same request will be taken later."""
+
+    status = 503
+
+
+class StorageError(ProblemError, OSError):
+    """The disk is full; the same request will be taken once there is room."""
+
+    status = 507
+
+
+def problem(
+    reason: Reason, status: int, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """Answer with a problem document."""
+    document = Problem(status=status, **reason.model_dump(), **more)
+    return JSONResponse(
+        document.model_dump(mode="json", exclude_none=True),
+        status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Declare the refusals of a route for the OpenAPI document."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted(statuses)
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an application, its frameworks' included, a problem document."""
+    app.add_exception_handler(ProblemError, _answer_refusal)
+    for error in _DOMAIN:
+        app.add_exception_handler(error, _answer_domain)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_framework)
+    app.add_exception_handler(Exception, _answer_fault)
+
+
+async def _answer_refusal(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return problem(error.reason, error.status, error.headers, **error.more)
+
+
+_DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
+    BadFilterError: (422, "bad_filter", "The filter cannot be read", "Write it like `ring>0.8`."),
+    IdempotencyConflictError: (
+        422,
+        "idempotency_key_reused",
+        "The Idempotency-Key belongs to another request",
+        "Choose a new key for a new request.",
+    ),
+    BlobMissingError: (404, "file_missing", "The file is gone", "Send the frame again."),
+    BlobDamagedError: (500, "file_damaged", "A stored file is damaged", "Tell the operator."),
+    OperationalError: (
+        503,
+        "ledger_unavailable",
+        "The ledger cannot be reached",
+        "Try again in a few seconds; nothing was recorded.",
+    ),
+}
+"""Status, type, title and remedy of errors that come from below."""
+
+
+async def _answer_domain(_request: Request, error: Exception) -> JSONResponse:
+    status, type_, title, remedy = next(_DOMAIN[c] for c in type(error).__mro__ if c in _DOMAIN)
+    if status < 500:
+        return problem(Reason(type=type_, title=title, detail=f"{error}", remedy=remedy), status)
+    # What a database or a disk says may hold paths and statements: it belongs in the log.
+    logger.error("%s: %s", title, error)
+    reason = Reason(type=type_, title=title, detail=f"{title}.", remedy=remedy)
+    return problem(reason, status, {"Retry-After": "2"} if status == 503 else None)
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # the client went away while it was sending
+
+
+async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # The offending input is not repeated: it may be long, or secret.
+    places = [
+        {"where": ".".join(str(part) for part in entry["loc"]), "message": entry["msg"]}
+        for entry in error.errors()
+    ]
+    said = "; ".join(f"{place['where']}: {place['message']}" for place in places)
+    reason = Reason(
+        type="invalid_request",
+        title="The request is not valid",
+        detail=f"{said}.",
+        remedy="Correct these values; /api/v1/openapi.json says what each may be.",
+    )
+    return problem(reason, 422, errors=places)
+
+
+_FRAMEWORK_REMEDIES = {
+    404: ("not_found", "Nothing is here", "Look up the path in /api/v1/openapi.json."),
+    405: ("method_not_allowed", "Method not allowed", "Use a method named in `Allow`."),
+}
+
+
+async def _answer_framework(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    type_, title, remedy = _FRAMEWORK_REMEDIES.get(
+        error.status_code,
+        ("bad_request", phrase, "Compare the request with /api/v1/openapi.json."),
+    )
+    reason = Reason(type=type_, title=title, detail=f"{error.detail}", remedy=remedy)
+    return problem(reason, error.status_code, error.headers)
+
+
+async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
+    # Starlette raises the error again after this answer, so the server's log has the trace.
+    logger.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    reason = Reason(
+        type="internal_error",
+        title="The service failed",
+        detail="The request could not be answered because of a fault of the service.",
+        remedy="Try again; if it happens again, send its operator the time and the request.",
+    )
+    return problem(reason, 500)

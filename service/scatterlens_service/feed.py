@@ -1,0 +1,84 @@
+"""One look at the ledger's events for all who wait in this process."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+
+from scatterlens_service import ledger
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.1
+
+
+class EventFeed:
+    """Wakes requests when something happens, so that none of them polls the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed = asyncio.Event()
+        self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self.newest = 0
+        """Id of the newest event that was seen."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Read events in the background."""
+        self.newest = await run_in_threadpool(self._last)
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def wait_beyond(self, event_id: int, timeout: float) -> bool:
+        """Wait for any event newer than `event_id`; False if none came within `timeout` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self.newest <= event_id:
+                    await self._changed.wait()
+        return self.newest > event_id
+
+    @asynccontextmanager
+    async def watching(self, frame_id: str) -> AsyncIterator[asyncio.Event]:
+        """Collect events of one frame from now on: the flag is set when there was one."""
+        flag = asyncio.Event()
+        self._waiters[frame_id].add(flag)
+        try:
+            yield flag
+        finally:
+            self._waiters[frame_id].discard(flag)
+            if not self._waiters[frame_id]:
+                del self._waiters[frame_id]
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                rows = await run_in_threadpool(self._read)
+            except SQLAlchemyError as error:
+                _log.warning("events could not be read, trying again: %s", error)
+                continue
+            if not rows:
+                continue
+            self.newest = rows[-1].id
+            for row in rows:
+                for flag in self._waiters.get(row.frame_id, ()):
+                    flag.set()
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    def _last(self) -> int:
+        with ledger.reading(self._engine) as session:
+            return ledger.last_event_id(session)
+
+    def _read(self) -> list[ledger.EventRow]:
+        with ledger.reading(self._engine) as session:
+            return ledger.events_after(session, self.newest)

@@ -1,0 +1,37 @@
+"""What lives as long as the application; the lifespan makes it, requests find it in their state."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from sqlalchemy import Engine
+
+from scatterlens_models.decoding import DecodeChild
+from scatterlens_service.admission import Admission
+from scatterlens_service.bell import Bell
+from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.catalogue import Catalogue
+from scatterlens_service.feed import EventFeed
+from scatterlens_service.maps import StoredMaps
+from scatterlens_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Resources of one gateway process."""
+
+    settings: Settings
+    engine: Engine
+    blobs: BlobFolder
+    bell: Bell
+    probe: DecodeChild
+    """Vets files before they are taken; holds no pixels."""
+    catalogue: Catalogue
+    feed: EventFeed
+    maps: StoredMaps
+    admission: Admission
+
+
+class State(TypedDict):
+    """What the lifespan yields."""
+
+    gateway: Gateway

@@ -1,0 +1,119 @@
+"""What the service knows and how it is: attributes, models, health."""
+
+from importlib.metadata import version
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from scatterlens.schemas import AttributeInfo, Health, ModelInfo, WorkerInfo
+from scatterlens_service import ledger
+from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
+from scatterlens_service.errors import ProblemError, problem_responses
+
+router = APIRouter(tags=["service"])
+probes = APIRouter(prefix="/health", tags=["service"])
+
+_OLD_SECONDS = 60.0
+_PROVIDER_OF = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Alive(BaseModel):
+    """The answer of the two probes."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/attributes", responses=problem_responses(401, 403, 404, 422, 500, 503))
+def list_attributes(_caller: Reader, model: ChosenModel) -> list[AttributeInfo]:
+    """List the vocabulary of a model, in the order of its arrays."""
+    return [
+        AttributeInfo(
+            id=attribute.id,
+            name=attribute.name,
+            definition=attribute.definition,
+            group=attribute.group,
+        )
+        for attribute in model.vocabulary.attributes
+    ]
+
+
+@router.get("/models", responses=problem_responses(401, 403, 422, 500, 503))
+def list_models(gateway: GatewayDep, _caller: Reader) -> list[ModelInfo]:
+    """List the model versions that may be asked for, production first."""
+    catalogue = gateway.catalogue
+    return [
+        ModelInfo(
+            name=bundle.name,
+            version=bundle.version,
+            method=bundle.method,
+            vocabulary=bundle.vocabulary.name,
+            input_size=bundle.preprocess.size,
+            active=bundle in catalogue.active,
+            production=bundle is catalogue.production,
+            attention_names=list(bundle.attention_names),
+            metrics=bundle.metrics,
+        )
+        for bundle in catalogue.bundles
+    ]
+
+
+@router.get("/health", responses=problem_responses(401, 403, 422, 500, 503))
+def read_health(gateway: GatewayDep, _caller: Reader) -> Health:
+    """Tell how full the queue is, which workers run on what, and what is wrong."""
+    with ledger.reading(gateway.engine) as session:
+        status = ledger.queue_status(session)
+    workers = [
+        WorkerInfo(
+            id=seen.report.id,
+            device=seen.report.device,
+            provider=seen.report.provider,
+            seen_seconds_ago=round(seen.seen_seconds_ago, 3),
+        )
+        for seen in status.workers
+    ]
+    problems = _problems(status)
+    try:
+        gateway.admission.check()
+    except ProblemError as refusal:
+        problems.append(f"No frames are taken: {refusal.reason.detail}")
+    return Health(
+        status="degraded" if problems else "ok",
+        version=version("scatterlens"),
+        queued=status.queued,
+        leased=status.leased,
+        oldest_queued_seconds=status.oldest_queued_seconds,
+        workers=workers,
+        problems=problems,
+    )
+
+
+def _problems(status: ledger.QueueStatus) -> list[str]:
+    problems = []
+    if not status.workers:
+        problems.append("No worker has reported; frames wait until one does.")
+    for seen in status.workers:
+        wanted = _PROVIDER_OF.get(seen.report.device)
+        if wanted is not None and set(seen.report.provider.split(",")) != {wanted}:
+            problems.append(
+                f"Worker {seen.report.id} was asked to run on {seen.report.device},"
+                f" it runs on {seen.report.provider}."
+            )
+    if status.oldest_queued_seconds is not None and status.oldest_queued_seconds > _OLD_SECONDS:
+        problems.append(f"A frame has been waiting for {status.oldest_queued_seconds:.0f} s.")
+    return problems
+
+
+@probes.get("/live", responses=problem_responses(500))
+async def read_live() -> Alive:
+    """Answer while the process can."""
+    return Alive()
+
+
+@probes.get("/ready", responses=problem_responses(500, 503, 507))
+def read_ready(gateway: GatewayDep) -> Alive:
+    """Answer 200 while frames are taken: the ledger answers, queue and disk have room."""
+    with ledger.reading(gateway.engine) as session:
+        ledger.last_event_id(session)
+    gateway.admission.check()
+    return Alive()

@@ -1,0 +1,218 @@
+"""`POST /frames`: taking frames in."""
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import Json, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from scatterlens.schemas import FrameMetadata, Submission
+from scatterlens_service.deps import GatewayDep, ModelName, Sender, find_model
+from scatterlens_service.errors import InvalidError, problem_responses
+from scatterlens_service.intake import (
+    Intake,
+    ReceivedFile,
+    read_selection,
+    take_in,
+    take_in_one,
+)
+from scatterlens_service.receiving import (
+    clean_filename,
+    expected_sha256,
+    filename_in,
+    limit_body,
+    read_sha256,
+    receive_into,
+    storage_problem,
+)
+from scatterlens_service.resources import Gateway
+
+router = APIRouter(tags=["frames"])
+
+_MAX_FIELD_BYTES = 2**18
+_COPY_BYTES = 2**20
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "array", "items": _BINARY["schema"]},
+                    "sha256": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "The n-th belongs to the n-th file.",
+                    },
+                    "metadata": {
+                        "type": "string",
+                        "description": "FrameMetadata as JSON, for all files.",
+                    },
+                },
+            }
+        },
+    },
+}
+
+
+def _metadata(
+    sample: str | None = None,
+    scan: str | None = None,
+    frame_number: str | None = None,
+    technique: str | None = None,
+    beamline: str | None = None,
+    proposal: str | None = None,
+    motors: Annotated[Json[Any] | None, Query(description="JSON object of numbers.")] = None,
+    geometry: Annotated[Json[Any] | None, Query(description="GeometryIn as JSON.")] = None,
+    poni: str | None = None,
+    x_scatterlens_metadata: Annotated[
+        Json[Any] | None, Header(description="FrameMetadata as JSON.")
+    ] = None,
+) -> dict[str, Any]:
+    """Metadata of header and query; what the query says counts more."""
+    told = {
+        "sample": sample,
+        "scan": scan,
+        "frame_number": frame_number,
+        "technique": technique,
+        "beamline": beamline,
+        "proposal": proposal,
+        "motors": motors,
+        "geometry": geometry,
+        "poni": poni,
+    }
+    base = x_scatterlens_metadata if x_scatterlens_metadata is not None else {}
+    if not isinstance(base, dict):
+        raise _bad_metadata("it is not a JSON object")
+    return {**base, **{name: value for name, value in told.items() if value is not None}}
+
+
+@router.post(
+    "/frames",
+    status_code=202,
+    responses={
+        200: {"model": Submission, "description": "All frames were known already"},
+        **problem_responses(400, 401, 403, 404, 408, 413, 415, 422, 500, 503, 507),
+    },
+    openapi_extra={"requestBody": _BODY},
+)
+async def submit_frames(
+    request: Request,
+    response: Response,
+    gateway: GatewayDep,
+    caller: Sender,
+    told: Annotated[dict[str, Any], Depends(_metadata)],
+    model: ModelName = None,
+    frames: Annotated[str, Query(description="Of a stack: `all`, `i`, or `i:j`.")] = "all",
+    filename: Annotated[str | None, Query(max_length=1000)] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Submission:
+    """Take a file (raw body) or several (multipart); an answer of 202 means they are kept.
+
+    In multipart, one refused file does not refuse the others: its item carries the error.
+    """
+    body = limit_body(request, gateway.settings.max_body_bytes)
+    selection = read_selection(frames)
+    active = gateway.catalogue.active
+    asked = () if model is None else (find_model(gateway, model),)
+    await run_in_threadpool(gateway.admission.check)
+
+    intake = partial(
+        Intake,
+        caller=caller,
+        selection=selection,
+        # The model that is asked for comes first: its state is the one answered.
+        models=(*asked, *(bundle for bundle in active if bundle not in asked)),
+        idempotency_key=idempotency_key,
+    )
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        # Metadata of a form is checked once it has been read.
+        items = await _take_form(gateway, body, told, intake)
+    else:
+        name = filename or filename_in(request.headers.get("content-disposition"))
+        items = await _take_body(gateway, body, intake(metadata=_check_metadata(told)), name)
+    if all(item.duplicate or item.error for item in items):
+        response.status_code = 200
+    return Submission(items=items)
+
+
+async def _take_body(gateway: Gateway, body: Request, intake: Intake, filename: str | None):
+    expected = expected_sha256(body.headers)
+    with ExitStack() as stack:
+        try:
+            spool = await run_in_threadpool(stack.enter_context, gateway.blobs.spool())
+            await receive_into(spool, body.stream())
+        except OSError as error:
+            raise storage_problem(error) from error
+        file = ReceivedFile(spool, clean_filename(filename), expected)
+        return await run_in_threadpool(take_in_one, gateway, intake, file)
+
+
+async def _take_form(gateway: Gateway, body: Request, told: dict[str, Any], intake: Any):
+    async with body.form(
+        max_files=gateway.settings.max_frames, max_part_size=_MAX_FIELD_BYTES
+    ) as form:
+        return await run_in_threadpool(_take_parts, gateway, form, told, intake)
+
+
+def _take_parts(gateway: Gateway, form: FormData, told: dict[str, Any], intake: Any):
+    parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    digests = [read_sha256(text) for text in form.getlist("sha256") if isinstance(text, str)]
+    if not parts or len(digests) not in (0, len(parts)):
+        raise InvalidError(
+            "bad_form",
+            "The form does not fit",
+            f"It holds {len(parts)} files and {len(digests)} `sha256` fields.",
+            "Send at least one file part, and a `sha256` for each or for none.",
+        )
+    field = form.get("metadata")
+    ready = intake(metadata=_check_metadata(_read_field(field) | told))
+    with ExitStack() as stack:
+        files = []
+        try:
+            for part, digest in zip(parts, digests or [None] * len(parts), strict=True):
+                spool = stack.enter_context(gateway.blobs.spool())
+                while chunk := part.file.read(_COPY_BYTES):
+                    spool.write(chunk)
+                files.append(ReceivedFile(spool, clean_filename(part.filename), digest))
+        except OSError as error:
+            raise storage_problem(error) from error
+        return take_in(gateway, ready, files)
+
+
+def _read_field(field: Any) -> dict[str, Any]:
+    if field is None:
+        return {}
+    try:
+        return FrameMetadata.model_validate_json(field).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise _bad_metadata(_said(error)) from error
+
+
+def _check_metadata(told: dict[str, Any]) -> FrameMetadata:
+    try:
+        return FrameMetadata.model_validate(told)
+    except ValidationError as error:
+        raise _bad_metadata(_said(error)) from error
+
+
+def _said(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
+        for entry in error.errors(include_url=False)[:5]
+    )
+
+
+def _bad_metadata(detail: str) -> InvalidError:
+    return InvalidError(
+        "bad_metadata",
+        "The metadata is not valid",
+        f"{detail}.",
+        f"Known fields are {', '.join(FrameMetadata.model_fields)}.",
+    )

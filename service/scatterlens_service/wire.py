@@ -1,0 +1,92 @@
+"""Records of the ledger as wire models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scatterlens.schemas import (
+    Annotation,
+    AttributeResult,
+    Event,
+    FrameDetail,
+    FrameSummary,
+    GeometryIn,
+    ModelRef,
+    Reason,
+)
+from scatterlens_service import ledger
+
+_SUMMARY = tuple(name for name in FrameSummary.model_fields if name != "tags")
+
+
+def to_model_ref(model: ledger.ModelVersion) -> ModelRef:
+    """Name and version."""
+    return ModelRef(name=model.name, version=model.version)
+
+
+def to_summary(row: ledger.FrameRow) -> FrameSummary:
+    """A frame in a list."""
+    return FrameSummary(**_summary_fields(row))
+
+
+def to_detail(row: ledger.FrameRow, models: list[ledger.ModelVersion]) -> FrameDetail:
+    """A frame with all that is known of it."""
+    return FrameDetail(
+        **_summary_fields(row),
+        motors=dict(row.details.get("motors", {})),
+        geometry=to_geometry(row),
+        header=dict(row.header),
+        shape=row.shape,
+        models=[to_model_ref(model) for model in models],
+    )
+
+
+def to_geometry(row: ledger.FrameRow) -> GeometryIn | None:
+    """Geometry as the sender tells it, else as the file does."""
+    told: Mapping[str, Any] | None = row.details.get("geometry") or row.file_geometry
+    return None if told is None else GeometryIn.model_validate(told)
+
+
+def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> Annotation:
+    """What a model says about a frame, or why it says nothing."""
+    reason = stored.reason
+    return Annotation(
+        frame_id=stored.frame_id,
+        state=stored.state,
+        model=to_model_ref(stored.model),
+        attributes=[
+            AttributeResult(
+                id=score.attribute,
+                probability=score.probability,
+                threshold=score.threshold,
+                tag=score.tag,
+            )
+            for score in stored.scores
+        ],
+        geometry=to_geometry(frame),
+        mask_fraction=stored.mask_fraction,
+        novelty=stored.novelty,
+        timings_ms=dict(stored.timings_ms),
+        reason=None
+        if reason is None
+        else Reason(
+            type=reason.type, title=reason.title, detail=reason.detail, remedy=reason.remedy
+        ),
+    )
+
+
+def to_event(row: ledger.EventRow) -> Event:
+    """A change of a frame's state."""
+    return Event.model_validate(
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "frame_id": row.frame_id,
+            "model": None if row.model is None else to_model_ref(row.model),
+            "tags": list(row.tags),
+            "time": row.time,
+        }
+    )
+
+
+def _summary_fields(row: ledger.FrameRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _SUMMARY} | {"tags": list(row.tags)}
