@@ -48,7 +48,12 @@ _POLL_S = 10.0
 _UPLOADS = 8
 _CHUNK = 2**20
 _REFUSALS = (413, 415, 422)
-"""Statuses that speak of the file itself, not of the gateway or the key."""
+"""Statuses that speak of the file itself, not of the gateway or the key ..."""
+_OUR_FAULTS = ("invalid_request", "bad_metadata", "bad_selection", "bad_digest")
+"""... unless the problem's type says that the request was wrong, whatever the file."""
+_DAMAGED = "wrong_digest"
+_SENDINGS = 3
+"""How often a file is sent that arrives damaged; it may also have grown while it was sent."""
 
 
 @dataclass(frozen=True)
@@ -178,26 +183,26 @@ class Client:
         """Send a file and return at once; each item has the frame's id, or the error instead.
 
         Returning means kept: the gateway answers after the frame is on its disk.
+
+        Raises:
+            FrameRejected: the gateway refuses the file.
+            TransportError, ApiError: the gateway was not reached, or said no.
+
         """
         about = FrameMetadata.model_validate(metadata)
-        digest = _digest(file)
         params = {
             "frames": str(frames),
             "model": model,
             "filename": Path(_label(file)).name or None,
             **_as_parameters(about),
         }
-        response = self._transport.request(
-            "POST",
-            "frames",
-            params={name: value for name, value in params.items() if value is not None},
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
-            },
-            body=lambda: _open(file),
-        )
-        return read(Submission, response).items
+        for sending in range(1, _SENDINGS + 1):
+            try:
+                return self._send(file, params)
+            except FrameRejected as error:
+                if error.reason.type != _DAMAGED or sending == _SENDINGS:
+                    raise
+        raise AssertionError("the last sending returns or raises")
 
     def result(self, frame_id: str, *, wait: float = 60.0, model: str | None = None) -> Result:
         """Return what was seen in a frame sent before; raises as `annotate` does."""
@@ -288,6 +293,25 @@ class Client:
         """Return whether frames are taken and answered, and by which workers."""
         return self._transport.get(Health, "health")
 
+    def _send(self, file: File, params: dict[str, str | None]) -> list[SubmittedFrame]:
+        digest = base64.b64encode(_digest(file)).decode()
+        try:
+            response = self._transport.request(
+                "POST",
+                "frames",
+                params=params,
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    "Content-Digest": f"sha-256=:{digest}:",
+                },
+                body=lambda: _open(file),
+            )
+        except ApiError as error:
+            if error.status not in _REFUSALS or error.problem.type in _OUR_FAULTS:
+                raise
+            raise FrameRejected(error.reason, error.problem.frame_id) from error
+        return read(Submission, response).items
+
     def _outcomes(
         self,
         file: File,
@@ -297,12 +321,7 @@ class Client:
         metadata: dict[str, object],
     ) -> list[Outcome]:
         """Send one file and wait for all its frames; an error of one frame stays with it."""
-        try:
-            items = self.submit(file, frames, model=model, **metadata)
-        except ApiError as error:
-            if error.status not in _REFUSALS:
-                raise
-            raise FrameRejected(_reason(error), error.problem.frame_id) from error
+        items = self.submit(file, frames, model=model, **metadata)
         return [self._outcome(_label(file), item, wait, model) for item in items]
 
     def _outcome(self, label: str, item: SubmittedFrame, wait: float, model: str | None) -> Outcome:
@@ -373,16 +392,6 @@ def _as_parameters(metadata: FrameMetadata) -> dict[str, str]:
 def _listed(conditions: str | Sequence[str]) -> list[str] | None:
     listed = [conditions] if isinstance(conditions, str) else list(conditions)
     return listed or None
-
-
-def _reason(error: ApiError) -> Reason:
-    problem = error.problem
-    return Reason(
-        type=problem.type,
-        title=problem.title,
-        detail=problem.detail,
-        remedy=problem.remedy or "See the detail",
-    )
 
 
 def _unexplained(state: State) -> Reason:

@@ -12,7 +12,7 @@ ScatterlensError
     ├── Forbidden             403                                        (also a PermissionError)
     └── Busy                  try again after `retry_after` seconds
         ├── RateLimited       429
-        └── Unavailable       502, 503, 504, 507
+        └── Unavailable       408, 502, 503, 504, 507
 
 The text of each says what happened and what to do about it.
 """
@@ -76,6 +76,13 @@ class ApiError(ScatterlensError):
         self.retry_after = retry_after
         """Seconds after which the gateway wants to be asked again, where it said so."""
 
+    @property
+    def reason(self) -> Reason:
+        """The problem without its HTTP side, as frames carry it."""
+        said = self.problem
+        remedy = said.remedy or "See the detail"
+        return Reason(type=said.type, title=said.title, detail=said.detail, remedy=remedy)
+
 
 class NotFound(ApiError, LookupError):
     """There is no such thing, or the key may not see it."""
@@ -105,6 +112,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    408: Unavailable,
     429: RateLimited,
     502: Unavailable,
     503: Unavailable,

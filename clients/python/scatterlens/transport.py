@@ -61,12 +61,15 @@ class Transport:
         headers: dict[str, str] | None = None,
         body: Body | None = None,
     ) -> httpx2.Response:
-        """Send until the gateway answers or time is up; errors are raised as `ScatterlensError`."""
+        """Send until the gateway answers or time is up; errors are raised as `ScatterlensError`.
+
+        Parameters that are None are left out.
+        """
         started = time.monotonic()
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                return self._send(method, path, params or {}, headers or {}, body)
+                return self._send(method, path, _given(params or {}), headers or {}, body)
             except (TransportError, Busy) as error:
                 asked = error.retry_after if isinstance(error, Busy) else None
                 # Jitter keeps clients that were refused together from coming back together.
@@ -77,8 +80,8 @@ class Transport:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def get(self, shape: type[M], path: str, /, **params: Any) -> M:
-        """GET one document; parameters that are None are left out."""
-        return read(shape, self.request("GET", path, params=_given(params)))
+        """GET one document."""
+        return read(shape, self.request("GET", path, params=params))
 
     @contextmanager
     def event_source(

@@ -1,0 +1,126 @@
+"""The command line `scatterlens`: its own commands, and those that other packages bring.
+
+Nothing of a command is imported before it is asked for, so that `--help` is quick and a machine
+with the base install alone can list commands whose extras it lacks.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from scatterlens.cli import extras
+
+GROUP = "scatterlens.commands"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What `--help` says about a command without importing it."""
+
+    help: str
+    extra: str | None = None
+    """Extra that brings what the command needs; None = in the base install."""
+
+
+_OWN = {
+    "annotate": "scatterlens.cli.annotate:annotate",
+    "show": "scatterlens.cli.show:show",
+    "watch": "scatterlens.cli.watch:watch",
+}
+_LISTED = {
+    "annotate": Listed("Say what is seen in frames, and where."),
+    "show": Listed("Look at one file: format, shape, mask, geometry, a small picture."),
+    "watch": Listed("Send every new complete file of a folder to the gateway."),
+    "serve": Listed("Start the gateway with a worker beside it.", "service"),
+    "keys": Listed("Create, list and revoke API keys.", "service"),
+    "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),
+    "models": Listed("List, check and install model bundles.", "frames"),
+    "synth": Listed("Simulate labelled frames.", "train"),
+    "train": Listed("Train a network and export it as a bundle.", "train"),
+    "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
+}
+
+
+class LazyCommands(typer.core.TyperGroup):
+    """Commands by name: a stub for listing, the real one when it is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return all names, in the order of the table, then those of other distributions."""
+        offered = {*_OWN, *(point.name for point in entry_points(group=GROUP))}
+        return [*(name for name in _LISTED if name in offered), *sorted(offered - set(_LISTED))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stub that carries the name and one line of help; None if there is none."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        listed = _LISTED.get(cmd_name)
+        return typer.core.TyperCommand(cmd_name, help=listed.help if listed else None)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the command that is asked for."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(str(name)), rest
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"scatterlens {version('scatterlens')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Look at x-ray scattering frames: what is seen in them, how surely, and where."""
+
+
+def main() -> None:
+    """Run the command line.
+
+    An error of the product is one line with its remedy: exit code 1, or 2 where a part is missing.
+    """
+    try:
+        app(prog_name="scatterlens")
+    except Exception as error:
+        from scatterlens.errors import NotAvailable, ScatterlensError
+
+        if not isinstance(error, ScatterlensError):
+            raise
+        typer.secho(f"Error: {error}", err=True, fg="red")
+        sys.exit(2 if isinstance(error, NotAvailable) else 1)
+
+
+def _load(name: str) -> Any:
+    """Import a command; `NotAvailable` names the extra that it lacks."""
+    if name in _OWN:
+        module, _, attribute = _OWN[name].partition(":")
+        return _as_command(name, getattr(import_module(module), attribute))
+    (point, *_) = entry_points(group=GROUP, name=name)
+    extra = _LISTED[name].extra if name in _LISTED else None
+    return _as_command(name, extras.load(point, extra, f"`scatterlens {name}`"))
+
+
+def _as_command(name: str, loaded: Any) -> Any:
+    if not isinstance(loaded, typer.Typer):
+        function, loaded = loaded, typer.Typer(add_completion=False)
+        loaded.command(name)(function)
+    return typer.main.get_command(loaded)
