@@ -1,60 +1,71 @@
-"""Keeping one worker process alive beside the gateway (embedded mode)."""
+"""The embedded worker: a process of its own, started again whenever it ends."""
 
 import logging
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
-_RESTART_SECONDS = 0.5
-_GOODBYE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
+"""Between an end and the next start: work goes on within a second, and a worker that cannot
+start at all does not keep a core busy."""
+_FINISH_SECONDS = 30.0
+"""A batch that was begun may be finished for so long."""
 
 
-class SupervisedWorker:
-    """A worker process that is started again whenever it ends, until `stop`.
+class Supervisor:
+    """Keeps one process running until it is closed; ends it by its own pid and no other way.
 
-    It ends by itself when this process does, even by `kill -9`: it watches its standard input.
+    The process holds the reading end of a pipe: when this process dies, however, the pipe closes
+    and the other knows that it should end too.
     """
 
-    def __init__(
-        self, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
-    ) -> None:
-        self._command = [sys.executable, "-m", "scatterlens_worker", "--supervised", *arguments]
-        self._environment = {**os.environ, **(environment or {})}
-        self._stopping = threading.Event()
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
         self._process = self._start()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
     @property
     def pid(self) -> int:
-        """Process id of the worker that was started last."""
+        """Of the process that runs now."""
         return self._process.pid
 
-    def stop(self) -> None:
-        """Let the worker finish its batch and end it; kill it where it does not."""
-        self._stopping.set()
-        self._process.terminate()
+    def close(self) -> None:
+        """Ask the process to end, wait for it, and kill it if it does not."""
+        with self._lock:
+            self._closing.set()
+            process = self._process
+        process.terminate()
         try:
-            self._process.wait(_GOODBYE_SECONDS)
+            process.wait(_FINISH_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            process.kill()
         self._thread.join()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, env=self._environment, stdin=subprocess.PIPE)
+        return subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            # Ctrl-C in a terminal goes to the whole group; this process ends the other in order.
+            start_new_session=True,
+        )
 
     def _watch(self) -> None:
         while True:
             code = self._process.wait()
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            if self._stopping.wait(_RESTART_SECONDS):
+            if self._closing.is_set():
                 return
-            _log.warning("worker %d ended with %d; starting another", self.pid, code)
-            self._process = self._start()
-            if self._stopping.is_set():  # stop() came while it started and saw the old one
-                self._process.terminate()
+            _log.warning("the worker ended with code %d, starting another", code)
+            self._closing.wait(_PAUSE_SECONDS)
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                self._process = self._start()

@@ -48,6 +48,7 @@ from scatterlens_service.ledger.jobs import (
     sweep,
 )
 from scatterlens_service.ledger.keys import (
+    DEFAULT_DAYS,
     ROLES,
     SCOPES,
     BadKeyError,
@@ -94,6 +95,7 @@ from scatterlens_service.ledger.submissions import (
 
 __all__ = [
     "BATCH",
+    "DEFAULT_DAYS",
     "LIVE",
     "ROLES",
     "SCOPES",

@@ -1,0 +1,231 @@
+"""`scatterlens serve` and `scatterlens keys`."""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from scatterlens.connection import Connection, read_connection, write_connection
+from scatterlens_models.bundle import BundleError
+from scatterlens_service import ledger
+from scatterlens_service.app import create_app
+from scatterlens_service.bundles import NoModelError, active_bundles
+from scatterlens_service.migrations import migrate
+from scatterlens_service.settings import Settings
+from scatterlens_service.supervise import Supervisor
+
+_START_KEY = "start"
+_GRACE_SECONDS = 3
+"""Open requests, event streams above all, may go on for so long after a stop."""
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Folder of everything kept; default: SCATTERLENS_HOME or the user's."),
+]
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+keys = typer.Typer(no_args_is_help=True, help="Make, list and end API keys.")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 8000,
+    home: Home = None,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="What the worker's networks should run on.")
+    ] = "cpu",
+    worker: Annotated[
+        bool, typer.Option(help="Start a worker beside the gateway, and print a key.")
+    ] = True,
+) -> None:
+    """Take frames and answer them: the gateway, and beside it one worker."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = _settings(home)
+    try:
+        active_bundles(settings)
+        listener = _listen(host, port)
+    except (BundleError, NoModelError, PortError) as error:
+        errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    migrate(settings.database)
+    url = _url(host, listener)
+    with ExitStack() as stack:
+        if worker:
+            link = f"{url}/#key={_start_key(settings, url)}"
+            stack.callback(_start_worker(settings, device).close)
+        else:
+            link = f"{url}/  (make a key with `scatterlens keys create`)"
+        # After its shutdown uvicorn raises the signal again: the stack must still be unwound.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        config = uvicorn.Config(
+            create_app(settings),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        with suppress(KeyboardInterrupt):
+            _Server(config, f"[bold]Scatterlens is ready:[/] {link}").run(sockets=[listener])
+
+
+class PortError(OSError):
+    """The address cannot be listened on; the text says what to do."""
+
+
+class _Server(uvicorn.Server):
+    """Says so once requests are answered."""
+
+    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            console.print(self._greeting, soft_wrap=True)
+
+
+def _settings(home: Path | None) -> Settings:
+    return Settings() if home is None else Settings(home=home.expanduser().resolve())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except socket.gaierror as error:
+        raise PortError(f"{host!r} is no address of this machine; try --host 127.0.0.1") from error
+    except OSError as error:
+        reason = {
+            errno.EADDRINUSE: f"port {port} is taken, perhaps by another `scatterlens serve`",
+            errno.EACCES: f"port {port} may only be used by root",
+            errno.EADDRNOTAVAIL: f"{host} is no address of this machine",
+        }.get(error.errno or 0, f"{host}:{port} cannot be listened on ({error.strerror})")
+        raise PortError(f"{reason}; choose another with --port or --host") from error
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
+
+
+def _start_worker(settings: Settings, device: str) -> Supervisor:
+    command = [sys.executable, "-m", "scatterlens_worker", "--device", device, "--supervised"]
+    return Supervisor(command, {**os.environ, "SCATTERLENS_HOME": str(settings.home)})
+
+
+def _start_key(settings: Settings, url: str) -> str:
+    """Key of the printed link, kept for this user's clients in `connection.json` (mode 0600).
+
+    It is used again at the next start while it is valid, so bookmarks and open pages go on; who
+    can read that file can read the ledger beside it anyway. A new one ends those before it.
+    """
+    kept = read_connection(settings.home)
+    engine = ledger.open_engine(settings.database)
+    try:
+        with ledger.writing(engine) as session:
+            key = kept.key if kept is not None else None
+            holder = None if key is None else ledger.authenticate(session, key)
+            if key is None or holder is None or holder.role != "admin":
+                for row in ledger.list_keys(session):
+                    if row.name == _START_KEY:
+                        ledger.revoke_key(session, row.id)
+                key = ledger.create_key(session, _START_KEY, role="admin")
+    finally:
+        engine.dispose()
+    write_connection(settings.home, Connection(url, key))
+    return key
+
+
+@contextmanager
+def _ledger(home: Path | None) -> Iterator[Session]:
+    """One transaction on the ledger of a home folder."""
+    settings = _settings(home)
+    migrate(settings.database)
+    engine = ledger.open_engine(settings.database)
+    try:
+        with ledger.writing(engine) as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(ledger.ROLES)}.")] = "scientist",
+    scopes: Annotated[
+        str | None, typer.Option(help="Comma-separated; default: all of the role.")
+    ] = None,
+    expires_days: Annotated[
+        float, typer.Option(min=0, help="Days until it ends; 0 = never.")
+    ] = ledger.DEFAULT_DAYS,
+    proposal: Annotated[str | None, typer.Option(help="See this proposal only.")] = None,
+    beamline: Annotated[str | None, typer.Option(help="See this beamline only.")] = None,
+    home: Home = None,
+) -> None:
+    """Make a key and print it, for the only time."""
+    with _ledger(home) as session:
+        try:
+            key = ledger.create_key(
+                session,
+                name,
+                role=role,
+                scopes=None if scopes is None else [s.strip() for s in scopes.split(",")],
+                days=expires_days or None,
+                proposal=proposal,
+                beamline=beamline,
+            )
+        except ledger.BadKeyError as error:
+            errors.print(f"[red]No key was made:[/] {error}", soft_wrap=True)
+            raise typer.Exit(2) from None
+    errors.print("Keep it now; it cannot be shown again.")
+    console.print(key, soft_wrap=True)
+
+
+@keys.command("list")
+def list_keys(home: Home = None) -> None:
+    """List keys, without their secrets."""
+    table = Table("id", "name", "role", "scopes", "sees", "made", "ends")
+    with _ledger(home) as session:
+        for row in ledger.list_keys(session):
+            ends = row.revoked or row.expires
+            table.add_row(
+                row.id,
+                row.name,
+                row.role,
+                " ".join(row.scopes),
+                " ".join(filter(None, (row.proposal, row.beamline))) or "all",
+                f"{row.created:%Y-%m-%d}",
+                ("revoked " if row.revoked else "") + (f"{ends:%Y-%m-%d}" if ends else "never"),
+            )
+    console.print(table)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")], home: Home = None
+) -> None:
+    """End a key now."""
+    with _ledger(home) as session:
+        if not ledger.revoke_key(session, key_id):
+            errors.print(f"[red]No valid key has the id {key_id};[/] see `scatterlens keys list`.")
+            raise typer.Exit(1)
+    console.print(f"Revoked {key_id}.")
