@@ -5,9 +5,7 @@ a socket. Every decode runs in a fork of that process with limits on memory, tim
 (`sandbox.py`), so a file that crashes its reader or never ends costs one verdict.
 """
 
-import contextlib
 import json
-import mmap
 import os
 import signal
 import socket
@@ -18,14 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.pixels import PixelMemory
 from scatterlens_models.decoding.verdicts import DecodeCrashed, FrameRejected, Probe
 from scatterlens_models.frame import Frame
 from scatterlens_models.geometry import Geometry
 
-_BYTES_PER_PIXEL = 6  # float32 count, mask, saturated
 _START_S = 60.0
 _GRACE_S = 5.0
 
@@ -40,6 +36,8 @@ class DecodeChild:
     def __init__(self, limits: DecodeLimits | None = None) -> None:
         self.limits = limits or DecodeLimits()
         self._lock = threading.Lock()
+        self._closed = False
+        self._pixels = PixelMemory(self.limits.pixels)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._ready = False
@@ -53,7 +51,7 @@ class DecodeChild:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the warm process, None after `close()`."""
+        """Process id of the warm process, None while there is none."""
         return self._process.pid if self._process else None
 
     def decode(self, path: Path, index: int = 0) -> Frame:
@@ -62,23 +60,40 @@ class DecodeChild:
         `FrameRejected` is a verdict on the file; `DecodeCrashed` says that the decoding process
         died, which a second try may survive; `OSError` that the file cannot be opened.
         """
-        with _pixel_memory(self.limits) as pixels:
-            outcome = self._ask("decode", path, index, pixels)
-            return _frame(outcome["frame"], pixels, self.limits)
+        with self._lock:
+            description = self._ask("decode", path, index)["frame"]
+            rows, cols = description["shape"]
+            if min(rows, cols) < 1 or rows * cols > self.limits.pixels:
+                raise DecodeCrashed("crashed", "The process that decoded gave a senseless answer.")
+            planes = self._pixels.take((rows, cols))
+        geometry = description["geometry"]
+        return Frame(
+            *planes,
+            geometry=geometry
+            and Geometry(geometry[0], geometry[1], tuple(geometry[2]), tuple(geometry[3])),
+            header=description["header"],
+            format=description["format"],
+            lossy=description["lossy"],
+        )
 
     def probe(self, path: Path) -> Probe:
         """Format, stored shape and number of images, without decoding pixels."""
-        with _pixel_memory(self.limits) as pixels:
-            name, shape, frames = self._ask("probe", path, 0, pixels)["probe"]
+        with self._lock:
+            name, shape, frames = self._ask("probe", path, 0)["probe"]
         return Probe(name, tuple(shape), frames)
 
     def close(self) -> None:
-        """End the process; a decode under way in another thread is waited for."""
+        """End the process for good; a decode under way in another thread is waited for."""
         with self._lock:
-            self._stop()
+            if not self._closed:
+                self._closed = True
+                self._stop()
+                self._pixels.close()
 
-    def _ask(self, operation: str, path: Path, index: int, pixels: int) -> dict[str, Any]:
+    def _ask(self, operation: str, path: Path, index: int) -> dict[str, Any]:
         """Have one file worked on, and turn what came of it into a result or an error."""
+        if self._closed:
+            raise ValueError("this DecodeChild is closed: make another one")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > self.limits.file_bytes:
@@ -89,8 +104,16 @@ class DecodeChild:
                     "Split it, compress it, or have the limit raised.",
                 )
             request = {"operation": operation, "index": index, "limits": asdict(self.limits)}
-            with self._lock:
-                answer = self._exchange(json.dumps(request).encode(), [file.fileno(), pixels])
+            descriptors = [file.fileno(), self._pixels.descriptor]
+            try:
+                return self._outcome(self._exchange(json.dumps(request).encode(), descriptors))
+            except (FrameRejected, DecodeCrashed):
+                self._pixels.erase()
+                raise
+
+    @staticmethod
+    def _outcome(answer: dict[str, Any]) -> dict[str, Any]:
+        """What the child reports, or the error that its report or its end stands for."""
         if answer["timeout"] or answer["exit"] == -signal.SIGXCPU:
             raise DecodeCrashed("timeout", "Decoding took too long and was stopped.")
         if answer["exit"] != 0 or not answer["report"]:
@@ -147,34 +170,3 @@ class DecodeChild:
             self._process.kill()
             self._process.wait()
         self._socket = self._process = None
-
-
-@contextlib.contextmanager
-def _pixel_memory(limits: DecodeLimits):
-    """Anonymous memory for the largest frame allowed; only pages that are written cost anything."""
-    descriptor = os.memfd_create("scatterlens-frame")
-    try:
-        os.ftruncate(descriptor, _BYTES_PER_PIXEL * limits.pixels)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _frame(description: dict[str, Any], pixels: int, limits: DecodeLimits) -> Frame:
-    """Frame on the shared memory that the child filled; the memory lives as long as the arrays."""
-    rows, cols = description["shape"]
-    count = rows * cols
-    if min(rows, cols) < 1 or count > limits.pixels:
-        raise DecodeCrashed("crashed", "The process that decoded the file gave a senseless answer.")
-    memory = mmap.mmap(pixels, _BYTES_PER_PIXEL * count)
-    geometry = description["geometry"]
-    return Frame(
-        image=np.frombuffer(memory, np.float32, count).reshape(rows, cols),
-        mask=np.frombuffer(memory, bool, count, 4 * count).reshape(rows, cols),
-        saturated=np.frombuffer(memory, bool, count, 5 * count).reshape(rows, cols),
-        geometry=geometry
-        and Geometry(geometry[0], geometry[1], tuple(geometry[2]), tuple(geometry[3])),
-        header=description["header"],
-        format=description["format"],
-        lossy=description["lossy"],
-    )

@@ -3,6 +3,8 @@
 Only the process that `child.py` limits should call this on files from elsewhere.
 """
 
+from collections.abc import Callable
+
 from scatterlens_models.decoding.braced import probe_edf, probe_smv, read_edf, read_smv
 from scatterlens_models.decoding.cbf import probe_cbf, read_cbf
 from scatterlens_models.decoding.hdf5 import probe_hdf5, read_hdf5
@@ -13,7 +15,7 @@ from scatterlens_models.decoding.legacy import (
     read_mar345,
 )
 from scatterlens_models.decoding.limits import DecodeLimits
-from scatterlens_models.decoding.masks import to_frame
+from scatterlens_models.decoding.masks import Planes, new_planes, to_frame
 from scatterlens_models.decoding.pictures import probe_picture, read_picture
 from scatterlens_models.decoding.plain import (
     probe_int32,
@@ -47,8 +49,16 @@ READERS: dict[str, Reader] = {
 """By the names that `sniff` gives."""
 
 
-def decode_frame(data: bytes, index: int = 0, limits: DecodeLimits | None = None) -> Frame:
-    """Decode image number `index` of a file; `FrameRejected` says why it cannot be."""
+def decode_frame(
+    data: bytes,
+    index: int = 0,
+    limits: DecodeLimits | None = None,
+    allocate: Callable[[tuple[int, int]], Planes] = new_planes,
+) -> Frame:
+    """Decode image number `index` of a file; `FrameRejected` says why it cannot be.
+
+    The arrays of the frame lie in what `allocate` gives.
+    """
     limits = limits or DecodeLimits()
     content, name = _content(data, limits)
     try:
@@ -57,7 +67,7 @@ def decode_frame(data: bytes, index: int = 0, limits: DecodeLimits | None = None
         raise
     except Exception as error:
         raise _unreadable(name) from error
-    return to_frame(raw, name)
+    return to_frame(raw, name, allocate)
 
 
 def probe_frames(data: bytes, limits: DecodeLimits | None = None) -> Probe:

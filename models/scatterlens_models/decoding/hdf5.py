@@ -125,7 +125,7 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, _Entry]]:
                     "Save the images into a file of their own.",
                 )
             # Soft links lead to what a hard link reaches too; others lead out of the file.
-            link = group.id.links.get_info(name.encode())
+            link = group.id.links.get_info(str(name).encode())
             if link.type != h5l.TYPE_HARD:
                 continue
             item = group[name]
@@ -136,7 +136,7 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, _Entry]]:
             if isinstance(item, h5py.Group) and depth < _MAX_DEPTH:
                 pending.append((item, f"{path}{name}/", depth + 1))
             elif isinstance(item, h5py.Dataset):
-                yield path + name, _Entry(item, _problem(item))
+                yield f"{path}{name}", _Entry(item, _problem(item))
 
 
 def _problem(dataset: h5py.Dataset) -> str | None:

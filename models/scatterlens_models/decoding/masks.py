@@ -1,6 +1,8 @@
 """Which pixels count: from stored values to a `Frame`."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +16,31 @@ _MODULE_YX = (195, 487)
 _GAP_YX = (17, 7)
 
 
-def to_frame(raw: RawImage, format_name: str) -> Frame:
-    """Tell invalid and saturated pixels from live ones; `FrameRejected` if none is live."""
+class Planes(NamedTuple):
+    """Memory for the arrays of a frame, all of one shape (rows, cols)."""
+
+    image: np.ndarray
+    """float32"""
+    mask: np.ndarray
+    """bool"""
+    saturated: np.ndarray
+    """bool"""
+
+
+def new_planes(shape: tuple[int, int]) -> Planes:
+    """Planes in the memory of this process."""
+    return Planes(np.empty(shape, np.float32), np.empty(shape, bool), np.empty(shape, bool))
+
+
+def to_frame(
+    raw: RawImage,
+    format_name: str,
+    allocate: Callable[[tuple[int, int]], Planes] = new_planes,
+) -> Frame:
+    """Tell invalid and saturated pixels from live ones; `FrameRejected` if none is live.
+
+    The arrays are written into what `allocate` gives for the shape of the frame.
+    """
     counts = raw.counts
     if counts.dtype.kind not in "iuf":
         raise FrameRejected(
@@ -24,10 +49,8 @@ def to_frame(raw: RawImage, format_name: str) -> Frame:
             f"The data is of the type {counts.dtype}.",
             "Send integer or floating-point counts.",
         )
-    image = np.ascontiguousarray(counts, dtype=np.float32)
-    if image is counts or not image.flags.writeable:
-        image = image.copy()
-    mask = _invalid(counts, raw)
+    image, mask, saturated = allocate((counts.shape[0], counts.shape[1]))
+    _find_invalid(counts, raw, mask)
     if mask.all():
         raise FrameRejected(
             "empty",
@@ -35,12 +58,13 @@ def to_frame(raw: RawImage, format_name: str) -> Frame:
             "Every pixel is masked or invalid.",
             "Check the detector's mask and whether the exposure was written.",
         )
-    saturated = _saturated(counts, raw)
-    saturated &= ~mask
+    _find_saturated(counts, raw, saturated)
+    np.greater(saturated, mask, out=saturated)  # saturated and not masked
+    np.copyto(image, counts, casting="unsafe")
     if raw.invalid is not None and counts.dtype.kind == "u" and raw.ceiling is not None:
         # An Eiger writes 2**n - 1 for an overflow: no count, and far above every other.
         np.minimum(image, np.float32(raw.ceiling), out=image)
-    image[mask] = 0
+    np.copyto(image, np.float32(0), where=mask)
     return Frame(
         image=image,
         mask=mask,
@@ -52,38 +76,38 @@ def to_frame(raw: RawImage, format_name: str) -> Frame:
     )
 
 
-def _invalid(counts: np.ndarray, raw: RawImage) -> np.ndarray:
-    """True where a pixel carries no count, bool (rows, cols)."""
+def _find_invalid(counts: np.ndarray, raw: RawImage, mask: np.ndarray) -> None:
+    """Set True where a pixel carries no count."""
     if counts.dtype.kind == "f":
-        # One comparison for negative, NaN and both infinities.
-        mask = ~((counts >= 0) & (counts < np.inf))
+        # Two comparisons for negative, NaN and both infinities.
+        np.greater_equal(counts, 0, out=mask)
+        mask &= counts < np.inf
+        np.logical_not(mask, out=mask)
     elif counts.dtype.kind == "i":
-        mask = counts < 0
+        np.less(counts, 0, out=mask)
     elif raw.invalid is None and (raw.top_is_invalid or counts.dtype.itemsize >= 4):
-        mask = counts == np.iinfo(counts.dtype).max
+        np.equal(counts, np.iinfo(counts.dtype).max, out=mask)
     else:
-        mask = np.zeros(counts.shape, bool)
+        mask[:] = False
     if raw.invalid is not None:
         mask |= raw.invalid
     for stripe in _pilatus_gaps(counts.shape):
         # Some programs write the gaps between modules as zeros.
         if not (counts[stripe] > 0).any():
             mask[stripe] = True
-    return mask
 
 
-def _saturated(counts: np.ndarray, raw: RawImage) -> np.ndarray:
-    """True where a value is at or above its ceiling, bool (rows, cols)."""
+def _find_saturated(counts: np.ndarray, raw: RawImage, saturated: np.ndarray) -> None:
+    """Set True where a value is at or above its ceiling."""
+    saturated[:] = False
     ceiling = raw.ceiling if raw.ceiling is not None else _usual_ceiling(counts, raw.lossy)
     if ceiling is None:
-        return np.zeros(counts.shape, bool)
+        return
     if counts.dtype.kind == "f":
-        return counts >= ceiling
-    # Compared as integers: a float would turn the whole frame into float64 first.
-    whole = math.ceil(ceiling)
-    if whole > np.iinfo(counts.dtype).max:
-        return np.zeros(counts.shape, bool)
-    return counts >= counts.dtype.type(whole)
+        np.greater_equal(counts, ceiling, out=saturated)
+    elif ceiling <= np.iinfo(counts.dtype).max:
+        # Compared as integers: a float would turn the whole frame into float64 first.
+        np.greater_equal(counts, counts.dtype.type(math.ceil(ceiling)), out=saturated)
 
 
 def _usual_ceiling(counts: np.ndarray, lossy: bool) -> float | None:

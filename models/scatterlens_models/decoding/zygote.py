@@ -14,13 +14,13 @@ import gc
 import io
 import json
 import logging
-import mmap
 import os
 import select
 import signal
 import socket
 import sys
 import time
+from functools import partial
 
 import h5py
 import hdf5plugin
@@ -30,6 +30,7 @@ from PIL import Image
 
 from scatterlens_models.decoding.decode import decode_frame, probe_frames
 from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.pixels import map_planes
 from scatterlens_models.decoding.sandbox import confine, die_with_parent
 from scatterlens_models.decoding.verdicts import FrameRejected
 from scatterlens_models.frame import Frame
@@ -134,9 +135,8 @@ def _child(request: dict, descriptors: list[int], report: int) -> None:
                 probe = probe_frames(data, limits)
                 outcome = {"probe": [probe.format, list(probe.shape), probe.frames]}
             else:
-                outcome = {
-                    "frame": _hand_over(decode_frame(data, request["index"], limits), pixels)
-                }
+                frame = decode_frame(data, request["index"], limits, partial(map_planes, pixels))
+                outcome = {"frame": _describe(frame)}
         except FrameRejected as verdict:
             outcome = {"rejected": [verdict.kind, verdict.title, verdict.detail, verdict.remedy]}
         except MemoryError:
@@ -149,17 +149,11 @@ def _child(request: dict, descriptors: list[int], report: int) -> None:
         os._exit(0)
 
 
-def _hand_over(frame: Frame, pixels: int) -> dict:
-    """Write the arrays into shared memory and describe them."""
-    rows, cols = frame.image.shape
-    count = rows * cols
-    with mmap.mmap(pixels, 6 * count) as memory:
-        np.frombuffer(memory, np.float32, count)[:] = frame.image.ravel()
-        np.frombuffer(memory, bool, count, 4 * count)[:] = frame.mask.ravel()
-        np.frombuffer(memory, bool, count, 5 * count)[:] = frame.saturated.ravel()
+def _describe(frame: Frame) -> dict:
+    """All of a frame but its arrays."""
     geometry = frame.geometry
     return {
-        "shape": [rows, cols],
+        "shape": list(frame.image.shape),
         "format": frame.format,
         "lossy": frame.lossy,
         "header": frame.header,
