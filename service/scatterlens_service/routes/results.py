@@ -12,7 +12,7 @@ from scatterlens.schemas import Annotation, FrameDetail
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.caching import answer_unchanged, make_etag, private
-from scatterlens_service.deps import ChosenModel, GatewayDep, VisibleFrame
+from scatterlens_service.deps import ChosenModel, GatewayDep, Reader, VisibleFrame
 from scatterlens_service.errors import NotFoundError, problem_responses
 from scatterlens_service.resources import Gateway
 from scatterlens_service.wire import to_annotation, to_detail
@@ -41,6 +41,7 @@ def read_frame(gateway: GatewayDep, frame: VisibleFrame) -> FrameDetail:
 async def read_annotation(
     response: Response,
     gateway: GatewayDep,
+    caller: Reader,
     frame: VisibleFrame,
     model: ChosenModel,
     wait: Annotated[
@@ -68,7 +69,16 @@ async def read_annotation(
     if not found.state.is_final:
         response.status_code = 202
     response.headers["Cache-Control"] = "no-store"
-    return to_annotation(frame, found)
+    # The file's geometry became known with the annotation: `frame` may be older than that.
+    return to_annotation(await run_in_threadpool(_read_again, gateway, caller, frame), found)
+
+
+def _read_again(
+    gateway: Gateway, caller: ledger.Principal, frame: ledger.FrameRow
+) -> ledger.FrameRow:
+    version = gateway.catalogue.production.version
+    with ledger.reading(gateway.engine) as session:
+        return ledger.get_frame(session, frame.frame_id, production=version, sees=caller) or frame
 
 
 def _find(gateway: Gateway, frame: ledger.FrameRow, model: Bundle) -> ledger.StoredAnnotation:
