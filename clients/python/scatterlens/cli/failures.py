@@ -26,4 +26,6 @@ def reason_for(error: Exception) -> Reason:
 
 
 def _reason(kind: str, title: str, error: Exception, remedy: str) -> Reason:
-    return Reason(type=kind, title=title, detail=str(error), remedy=remedy)
+    # The file's name stands beside the reason already, and `[Errno 2]` helps nobody.
+    detail = getattr(error, "strerror", None) or str(error)
+    return Reason(type=kind, title=title, detail=detail, remedy=remedy)

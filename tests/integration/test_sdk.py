@@ -1,0 +1,316 @@
+"""The SDK and the command line against a real gateway with its worker, as a user starts them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fabio
+import numpy as np
+import pytest
+
+from scatterlens import Client
+from scatterlens.connection import read_connection
+from scatterlens.errors import FrameRejected, NotFound, UnknownAttribute
+from scatterlens.journal import Journal
+from scatterlens.watching import FolderWatch, Rules
+from support.bundles import make_bundle
+from support.servers import free_port
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Gateway:
+    """`scatterlens serve` as a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        make_bundle(home / "bundles")
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "scatterlens", "serve", "--port", str(self.port)]
+        environment = {
+            **os.environ,
+            "SCATTERLENS_HOME": str(self.home),
+            "SCATTERLENS_ACTIVE_MODELS": "linear",
+            "OMP_NUM_THREADS": "1",
+        }
+        log = self.home / "serve.log"
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+        self._wait_until_ready(log)
+
+    def _wait_until_ready(self, log: Path) -> None:
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends and self.process.poll() is None:
+            connection = read_connection(self.home)
+            if connection is not None:
+                self.url, self.key = connection.url, connection.key
+                try:
+                    with Client(self.url, self.key, retry_s=0) as client:
+                        client.health()
+                    return
+                except ConnectionError:
+                    pass
+            time.sleep(0.1)
+        raise RuntimeError(f"the gateway did not start:\n{log.read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(40)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("home"))
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def client(gateway) -> Iterator[Client]:
+    with Client(gateway.url, gateway.key) as client:
+        yield client
+
+
+def write_frame(path: Path, seed: int) -> Path:
+    """A frame of 195 x 487 as EDF, with a band of pixels that never counted."""
+    counts = np.random.default_rng(seed).poisson(20, (195, 487)).astype(np.int32)
+    counts[:, 200:207] = -1
+    fabio.edfimage.EdfImage(data=counts).write(str(path))
+    return path
+
+
+def test_a_frame_in_attributes_and_overlays_out(client, tmp_path):
+    result = client.annotate(write_frame(tmp_path / "a.edf", seed=1), sample="water", scan="7")
+    assert len(result.probabilities) == 20
+    assert sorted(result.probabilities.values(), reverse=True) == list(
+        result.probabilities.values()
+    )
+    overlay = result.overlay("ring")
+    assert overlay.shape == (195, 487)
+    assert overlay.dtype == np.float32
+    masked = np.zeros((195, 487), bool)
+    masked[:, 200:207] = True
+    np.testing.assert_array_equal(np.isnan(overlay), masked)
+    assert result.annotation.mask_fraction == pytest.approx(7 / 487)
+    preview = result.preview()
+    assert preview.shape == (195, 487)
+    assert np.nanmean(preview) == pytest.approx(20, rel=0.02)
+    assert result.picture("ring").startswith(b"\x89PNG")
+    detail = client.frame(result.frame_id)
+    assert (detail.sample, detail.scan, detail.filename) == ("water", "7", "a.edf")
+    assert detail.shape == (195, 487)
+
+
+def test_a_real_pilatus_frame_is_dark_in_the_gaps_of_its_modules(client, real_data):
+    result = client.annotate(real_data / "bioxtas__saxslab_image.tiff")
+    gaps = np.isnan(result.overlay("ring"))
+    assert gaps.shape == (619, 487)
+    # Pilatus 300K: modules of 195 rows, 17 rows between them.
+    assert gaps[195:212].all()
+    assert gaps[407:424].all()
+    assert gaps[:195].mean() < 0.02
+    geometry = result.annotation.geometry
+    assert geometry is not None
+    assert geometry.pixel_size_m == pytest.approx((172e-6, 172e-6))
+
+
+def test_a_real_cbf_and_a_real_edf_are_answered(client, real_data):
+    for name, shape in [
+        ("tomekste5__v3_insitu_00001_00001.cbf", None),
+        ("swaxsdcr__b_tassone_Standards_LaB6_T20_ctr0_scan1_0000.cbf", (195, 487)),
+        ("fiberscripts__pilatus_A101_BUFFER_001_0003.edf", None),
+    ]:
+        result = client.annotate(real_data / name)
+        frame = fabio.open(str(real_data / name)).data
+        assert result.overlay("halo").shape == (shape or frame.shape)
+
+
+def test_the_same_bytes_are_the_same_frame(client, tmp_path):
+    file = write_frame(tmp_path / "once.edf", seed=2)
+    (first,) = client.submit(file)
+    (again,) = client.submit(file)
+    assert (first.duplicate, again.duplicate) == (False, True)
+    assert first.frame_id == again.frame_id
+    assert client.annotate(file.read_bytes()).frame_id == first.frame_id
+
+
+def test_a_stack_gives_a_result_for_each_frame_asked_for(client, tmp_path):
+    np.save(tmp_path / "stack.npy", np.random.default_rng(3).poisson(9, (4, 60, 80)))
+    one = client.annotate(tmp_path / "stack.npy")
+    some = client.annotate(tmp_path / "stack.npy", "1:3")
+    assert one.frame_id.endswith(".0")
+    assert [result.frame_id[-2:] for result in some] == [".1", ".2"]
+    assert some[0].overlay("ring").shape == (60, 80)
+
+
+def test_a_file_that_is_no_image_is_refused_with_a_remedy(client):
+    with pytest.raises(FrameRejected) as caught:
+        client.annotate(b"no image at all, only words" * 100)
+    assert caught.value.reason.remedy
+
+
+def test_a_truncated_file_fails_with_a_reason(client, tmp_path):
+    file = write_frame(tmp_path / "cut.edf", seed=4)
+    file.write_bytes(file.read_bytes()[:100_000])
+    with pytest.raises(FrameRejected) as caught:
+        client.annotate(file)
+    assert caught.value.reason.type == "unreadable"
+
+
+def test_search_finds_by_scan_and_tag_over_pages(client, tmp_path):
+    sent = {
+        client.annotate(write_frame(tmp_path / f"{seed}.edf", seed), scan="pages").frame_id
+        for seed in range(100, 106)
+    }
+    assert {frame.frame_id for frame in client.search(scan="pages", limit=2)} == sent
+    above = {frame.frame_id for frame in client.search("ring>=0", scan="pages", limit=4)}
+    below = {frame.frame_id for frame in client.search(without="ring>=0", scan="pages")}
+    assert (above, below) == (sent, set())
+
+
+def test_events_tell_of_a_frame_and_can_be_taken_up_again(client, tmp_path):
+    heard = []
+
+    def listen(events, until):
+        for event in events:
+            heard.append(event)
+            if event.frame_id == until and event.kind == "done":
+                return
+
+    (item,) = client.submit(write_frame(tmp_path / "event.edf", seed=5))
+    listen(client.events(after=0), item.frame_id)
+    kinds = [event.kind for event in heard if event.frame_id == item.frame_id]
+    assert kinds == ["submitted", "done"]
+    done = heard[-1]
+    heard.clear()
+    listen(client.events(after=done.id - 1), item.frame_id)
+    assert [event.id for event in heard] == [done.id]
+
+
+def test_the_service_tells_what_it_is(client):
+    (model,) = client.models()
+    assert model.production
+    ids = [attribute.id for attribute in client.attributes()]
+    assert len(ids) == 20
+    assert "ring" in ids
+    health = client.health()
+    assert [worker.provider for worker in health.workers] == ["CPUExecutionProvider"]
+    with pytest.raises(NotFound):
+        client.frame("0" * 64)
+    with pytest.raises(UnknownAttribute, match="Known"):
+        client.result(next(client.search()).frame_id).overlay("no_such_attribute")
+
+
+def run_cli(gateway: Gateway, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command line as a user has it: it finds the gateway by its home folder alone."""
+    environment = {**os.environ, "SCATTERLENS_HOME": str(gateway.home)}
+    return subprocess.run(
+        [sys.executable, "-m", "scatterlens", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_command_line_says_what_python_says(gateway, client, tmp_path):
+    files = [write_frame(tmp_path / f"{seed}.edf", seed) for seed in (200, 201)]
+    run = run_cli(
+        gateway, "annotate", "--json", "--overlays", tmp_path / "out", *files, tmp_path / "gone"
+    )
+    assert run.returncode == 1, run.stderr
+    said = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [one["file"] for one in said] == [*map(str, files), str(tmp_path / "gone")]
+    assert said[2]["reason"]["type"] == "missing"
+    for file, one in zip(files, said, strict=False):
+        result = client.annotate(file)
+        assert one["probabilities"] == result.probabilities
+        assert one["tags"] == result.tags
+        written = {path.name for path in (tmp_path / "out").glob(f"{file.name}.*")}
+        short = result.frame_id[:8]
+        assert written == {f"{file.name}.{short}.{tag}.png" for tag in result.tags}
+
+
+def test_a_watch_loses_and_doubles_nothing_when_the_gateway_is_killed(gateway, client, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    stop = threading.Event()
+    told = []
+    with (
+        Client(gateway.url, gateway.key, retry_s=0) as sender,
+        Journal(tmp_path / "journal.jsonl") as journal,
+    ):
+        watch = FolderWatch(
+            folder,
+            Rules(settle_s=0.3),
+            journal,
+            lambda path: sender.submit(path, scan="watched"),
+            lambda path, outcome: told.append(outcome),
+        )
+        thread = threading.Thread(target=watch.run, args=(stop,))
+        thread.start()
+        try:
+            for seed in range(300, 304):
+                write_frame(folder / f"{seed}.edf", seed)
+            ends = time.monotonic() + 30
+            while len(journal) < 4 and time.monotonic() < ends:
+                time.sleep(0.05)
+            gateway.kill()
+            for seed in range(304, 310):
+                write_frame(folder / f"{seed}.edf", seed)
+            while not any(isinstance(one, ConnectionError) for one in told):
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            gateway.start()
+            ends = time.monotonic() + 60
+            while len(journal) < 10 and time.monotonic() < ends:
+                time.sleep(0.05)
+        finally:
+            stop.set()
+            thread.join()
+    with Client(gateway.url, gateway.key) as after:
+        found = list(after.search(scan="watched"))
+        assert len(found) == len({frame.frame_id for frame in found}) == 10
+        for frame in found:
+            assert after.result(frame.frame_id).probabilities
+
+
+def test_watch_on_the_command_line_sends_once_over_restarts(gateway, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    write_frame(folder / "a.edf", seed=400)
+    environment = {**os.environ, "SCATTERLENS_HOME": str(gateway.home), "COLUMNS": "200"}
+
+    def watch_until(wanted: str) -> str:
+        command = [sys.executable, "-m", "scatterlens", "watch", str(folder), "--settle", "0.2"]
+        said = ""
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said += line
+                if re.search(wanted, said):
+                    break
+            process.terminate()
+        return said
+
+    assert "0 files sent before" in watch_until(r"sent a\.edf")
+    write_frame(folder / "b.edf", seed=401)
+    said = watch_until(r"sent b\.edf")
+    assert "1 files sent before" in said
+    assert "a.edf" not in said
