@@ -1,0 +1,212 @@
+"""Annotation on this machine, without a gateway: the same decoding, network and words.
+
+`scatterlens annotate --local` finds `annotate` by the entry-point group `scatterlens.local`.
+"""
+
+import atexit
+import hashlib
+import os
+import re
+import time
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from scatterlens_models.annotate import FrameAnnotation, annotate_frames
+from scatterlens_models.bundle import BundleError, find_bundle, load_bundle, shipped_bundles
+from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
+from scatterlens_models.frame import Frame
+from scatterlens_models.overlay import overlay
+from scatterlens_models.session import ModelSession
+
+_SELECTION = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
+
+
+class SelectionError(ValueError):
+    """The choice of frames cannot be read; the text says how to write it."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalAnnotation:
+    """What came of one frame; `found` and `frame` are None where it was refused."""
+
+    said: dict[str, Any]
+    """The wire shape of an annotation, with `reason` instead of attributes where refused."""
+    found: FrameAnnotation | None = None
+    frame: Frame | None = None
+
+    def overlay(self, attribute: str) -> np.ndarray:
+        """Where an attribute was seen: float32 (H, W) on detector pixels, NaN on masked ones."""
+        if self.found is None:
+            raise ValueError(f"{self.said['frame_id']} has no overlay: {self.said['reason']}")
+        stored = self.found.stored
+        index = [entry["id"] for entry in self.said["attributes"]].index(attribute)
+        return overlay(stored.attribute_maps[index], stored.placement, stored.mask)
+
+
+class LocalAnnotator:
+    """Owns a decode child and a loaded model; keep it for many files."""
+
+    def __init__(self, model: str | None = None) -> None:
+        self._child = DecodeChild()
+        self._session = ModelSession(load_bundle(_bundle_path(model)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decode child."""
+        self._child.close()
+
+    def annotate(self, path: Path, frames: str | None = None) -> list[LocalAnnotation]:
+        """Annotate frames of one file: `i`, `i:j` or `all`; the first one unless told otherwise.
+
+        A file that is refused is one entry that says why. Raises `OSError` where the file cannot
+        be opened and `SelectionError` where `frames` cannot be read.
+        """
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            count = self._twice(lambda: self._child.probe(path).frames)
+            indices = _select(frames or "0", count)
+        except (FrameRejected, DecodeCrashed) as error:
+            return [self._refused(digest, error)]
+        return [
+            self._annotate_one(path, digest if count == 1 else f"{digest}.{index}", index)
+            for index in indices
+        ]
+
+    def _annotate_one(self, path: Path, frame_id: str, index: int) -> LocalAnnotation:
+        started = time.perf_counter()
+        try:
+            frame = self._twice(lambda: self._child.decode(path, index))
+        except (FrameRejected, DecodeCrashed) as error:
+            return self._refused(frame_id, error)
+        decode_ms = 1e3 * (time.perf_counter() - started)
+        (found,) = annotate_frames([frame], self._session)
+        bundle = self._session.bundle
+        attributes = [
+            {
+                "id": attribute,
+                "probability": float(probability),
+                "threshold": float(threshold),
+                "tag": bool(tag),
+            }
+            for attribute, probability, threshold, tag in zip(
+                bundle.vocabulary.ids,
+                found.probabilities,
+                bundle.thresholds,
+                found.tags,
+                strict=True,
+            )
+        ]
+        said = {
+            "frame_id": frame_id,
+            "state": "done",
+            "model": self._model(),
+            "attributes": attributes,
+            "geometry": asdict(frame.geometry) if frame.geometry else None,
+            "mask_fraction": found.mask_fraction,
+            "novelty": found.novelty,
+            "timings_ms": {"decode": round(decode_ms, 3), **found.timings_ms},
+            "reason": None,
+        }
+        return LocalAnnotation(said, found, frame)
+
+    def _refused(self, frame_id: str, error: FrameRejected | DecodeCrashed) -> LocalAnnotation:
+        if isinstance(error, FrameRejected):
+            state = "failed"
+            reason = {
+                "type": error.kind,
+                "title": error.title,
+                "detail": error.detail,
+                "remedy": error.remedy,
+            }
+        else:
+            state = "quarantined"
+            reason = {
+                "type": f"decode_{error.kind}",
+                "title": "Reading this file ended its process, twice",
+                "detail": error.detail,
+                "remedy": "Look whether the file opens elsewhere, and write it anew.",
+            }
+        return LocalAnnotation(
+            {"frame_id": frame_id, "state": state, "model": self._model(), "reason": reason}
+        )
+
+    def _model(self) -> dict[str, str]:
+        bundle = self._session.bundle
+        return {"name": bundle.name, "version": bundle.version}
+
+    @staticmethod
+    def _twice(decode: Any) -> Any:
+        """A child may die of what else happens on the machine: one death is no verdict."""
+        try:
+            return decode()
+        except DecodeCrashed:
+            return decode()
+
+
+def annotate_with_arrays(
+    path: Path, frames: str | None, model: str | None
+) -> list[LocalAnnotation]:
+    """Annotate frames of one file and keep the arrays; the model stays loaded for the next."""
+    return _shared(model).annotate(path, frames)
+
+
+def annotate(path: Path, frames: str | None, model: str | None) -> list[dict[str, Any]]:
+    """Annotate frames of one file: dicts in the wire shape of an annotation."""
+    return [one.said for one in annotate_with_arrays(path, frames, model)]
+
+
+@lru_cache(maxsize=1)
+def _shared(model: str | None) -> LocalAnnotator:
+    annotator = LocalAnnotator(model)
+    atexit.register(annotator.close)
+    return annotator
+
+
+def _bundle_path(model: str | None) -> Path:
+    """Folder of the model asked for, or of the first one shipped."""
+    name = model or next(iter(sorted(shipped_bundles())), None)
+    if name is None:
+        raise BundleError("no bundle is shipped with this installation; name one by --model")
+    return find_bundle(name, _home())
+
+
+def _home() -> Path:
+    """Folder of installed bundles: SCATTERLENS_HOME, or the user's data directory."""
+    if home := os.environ.get("SCATTERLENS_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "scatterlens"
+
+
+def _select(text: str, count: int) -> range:
+    """Chosen indices of a stack of `count` frames; what lies beyond its end is a verdict."""
+    if text == "all":
+        return range(count)
+    found = _SELECTION.fullmatch(text)
+    if found is None or (found[2] is not None and int(found[2]) <= int(found[1])):
+        raise SelectionError(f"frames={text!r} cannot be read: write all, i, or i:j with i < j")
+    first = int(found[1])
+    chosen = range(count)[first : int(found[2]) if found[2] else first + 1]
+    if not chosen:
+        raise FrameRejected(
+            "no_image",
+            "The file has no such frame",
+            f"It holds {count}, counted from 0.",
+            f"Choose within 0:{count}.",
+        )
+    return chosen
