@@ -51,7 +51,7 @@ def train(
     shards: Annotated[Path, typer.Option(help="Folder of `synth build`: train, validation, test.")],
     run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
     bundle: Annotated[Path | None, typer.Option(help="Write the bundle to this folder.")] = None,
-    passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 72_000,
+    passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
     frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
     size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,

@@ -21,10 +21,10 @@ class Recipe:
     """The last map is S / 2**poolings cells wide; 16 or more, so that a map can sit on a ring."""
     specialised: Literal["none", "sampled", "exact"] = "none"
     """Whether attention branches learn from their own group alone (methods with branches)."""
-    passes: int = 72_000
+    passes: int = 60_000
     """Frames shown in all, repetitions counted."""
-    batch: int = 32
-    learning_rate: float = 3e-3
+    batch: int = 16
+    learning_rate: float = 2e-3
     """Peak of a one-cycle schedule."""
     warm_up: float = 0.1
     """Share of the run in which the rate rises."""
@@ -43,12 +43,12 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def slim_aam(passes: int = 72_000, seed: int = 1) -> Recipe:
+def slim_aam(passes: int = 60_000, seed: int = 1) -> Recipe:
     """The attention network at a quarter of the width."""
     return Recipe(method="aam", specialised="sampled", passes=passes, seed=seed)
 
 
-def slim_vgg(passes: int = 72_000, seed: int = 1) -> Recipe:
+def slim_vgg(passes: int = 60_000, seed: int = 1) -> Recipe:
     """Its plain twin: same width, budget and schedule."""
     return Recipe(method="vgg", passes=passes, seed=seed)
 
