@@ -14,8 +14,8 @@ from scatterlens_models.synthetic.dataset import (
     BrokenShardError,
     UnknownSplitError,
     build,
+    describe,
     find_splits,
-    manifest_entry,
     open_shards,
 )
 from scatterlens_models.vocabulary import load_vocabulary
@@ -39,10 +39,7 @@ def build_command(
                 task = progress.add_task(part.name, total=part.frames)
                 for frames in build(part, out / part.name.partition("/")[2], jobs):
                     progress.advance(task, frames)
-        manifest = {}
-        for part in splits:
-            with open_shards(out / part.name.partition("/")[2]) as shards:
-                manifest[part.name] = manifest_entry(part, shards)
+        manifest = describe({part.name: out / part.name.partition("/")[2] for part in splits})
     except (UnknownSplitError, BrokenShardError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None

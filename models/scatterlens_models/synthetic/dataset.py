@@ -273,22 +273,43 @@ def open_shards(folder: Path | str) -> Shards:
 # Manifest
 
 
-def manifest_entry(split: Split, shards: Shards) -> dict:
-    """What identifies a built split: hashes, counts, prevalence, brightness."""
-    labels = shards.labels
-    scenes = "\n".join(shards.scenes_json()).encode()
-    means = [float(shards.x(slice(i, i + 1))[0, 0].mean()) for i in range(0, len(shards), 20)]
+def describe(parts: dict[str, Path]) -> dict:
+    """Manifest of built splits, by name: what they are, and hashes that say when they changed."""
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "parts": {name: _describe_part(SPLITS[name], folder) for name, folder in parts.items()},
+    }
+
+
+def _describe_part(split: Split, folder: Path) -> dict:
+    with open_shards(folder) as shards:
+        labels, scenes = shards.labels, shards.scenes_json()
+        means = [float(shards.x(slice(i, i + 1))[0, 0].mean()) for i in range(0, len(shards), 20)]
     return {
         "seed": split.seed,
         "start": split.start,
-        "frames": len(shards),
-        "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest(),
-        "first_100_labels_sha256": hashlib.sha256(labels[:100].tobytes()).hexdigest(),
-        "scenes_sha256": hashlib.sha256(scenes).hexdigest(),
+        "frames": len(labels),
+        "profile": split.profile,
+        "vocabulary": split.vocabulary,
+        "labels_sha256": labels_digest(labels),
+        "scenes_sha256": scenes_digest(scenes),
+        "first_100_labels_sha256": labels_digest(labels[:100]),
+        "first_100_scenes_sha256": scenes_digest(scenes[:100]),
         "present": (labels == 1).sum(0).tolist(),
         "unsure": (labels == -1).sum(0).tolist(),
         "mean_input_quantiles": np.quantile(means, np.arange(0.05, 1, 0.05)).round(5).tolist(),
     }
+
+
+def labels_digest(labels: np.ndarray) -> str:
+    """SHA-256 of a label matrix's int8 bytes."""
+    return hashlib.sha256(np.ascontiguousarray(labels, np.int8).tobytes()).hexdigest()
+
+
+def scenes_digest(scenes: list[str]) -> str:
+    """SHA-256 of parameter JSONs, one a line."""
+    return hashlib.sha256("\n".join(scenes).encode()).hexdigest()
 
 
 def load_manifest(name: str = "bench-v0") -> dict:

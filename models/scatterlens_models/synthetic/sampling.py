@@ -355,6 +355,8 @@ def _family(
     if view.off:
         low = q_at(view.instrument, np.array(view.r_low))
         shown &= positions > low * (1 - 3 * width)
+    if not shown.any():  # a strip that sees hardly any range of q may miss them all
+        shown[0] = True
     shown &= np.cumsum(shown) <= (_MAX_RINGS if many else 1)
     positions, weights = positions[shown], weights[shown]
     return {
