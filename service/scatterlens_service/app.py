@@ -4,14 +4,11 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from scatterlens.schemas import Annotation, Event, FrameMetadata, Problem
 from scatterlens_models.decoding import DecodeChild
 from scatterlens_service import browser, errors, ledger
 from scatterlens_service.admission import Admission
@@ -21,6 +18,7 @@ from scatterlens_service.catalogue import open_catalogue
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
 from scatterlens_service.migrations import migrate_engine
+from scatterlens_service.openapi import describe
 from scatterlens_service.resources import Gateway, State
 from scatterlens_service.routes import about, events, frames, pictures, results, search
 from scatterlens_service.settings import Settings
@@ -57,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(about.probes)
     browser.add_page(app)
-    app.openapi = lambda: _describe(app)
+    app.openapi = lambda: describe(app)
     return app
 
 
@@ -94,24 +92,3 @@ async def _open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             maps=StoredMaps(blobs),
             admission=Admission(settings, engine, blobs),
         )
-
-
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """Describe the API (OpenAPI 3.1), with the models that only streams, headers and errors use."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-        )
-        schemas = document["components"]["schemas"]
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for model in (Annotation, Event, FrameMetadata, Problem):
-            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= described.pop("$defs", {})
-            schemas[model.__name__] = described
-        document["components"]["schemas"] = dict(sorted(schemas.items()))
-        app.openapi_schema = document
-    return app.openapi_schema

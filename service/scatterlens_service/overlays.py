@@ -19,6 +19,8 @@ Scale = Literal["log", "sqrt", "linear"]
 NEUTRAL = (46, 52, 64)
 """Colour of masked pixels: in none of the colour maps."""
 _CONTRAST_PERCENTILES = (1.0, 99.8)
+_TINY = 1e-6
+"""Below what float16 maps hold: a map that is nowhere positive stays dark."""
 
 
 def brightness(stored: StoredAnnotation, scale: Scale) -> np.ndarray:
@@ -48,7 +50,7 @@ def evidence(cells: np.ndarray, reference: float, stored: StoredAnnotation) -> n
     spread = overlay(
         np.maximum(cells.astype(np.float32), 0), preview_placement(stored), stored.preview_mask
     )
-    return np.clip(np.nan_to_num(spread) / reference, 0, 1)
+    return np.clip(np.nan_to_num(spread) / max(reference, _TINY), 0, 1)
 
 
 def preview_placement(stored: StoredAnnotation) -> Placement:

@@ -15,11 +15,11 @@ export class Refusal extends Error {
 
 /** Take the key out of `/#key=…`: a fragment never reaches a server or its logs. */
 export function takeKeyFromLink() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (given) {
-    localStorage.setItem(STORED_KEY, given);
-    history.replaceState(null, "", location.pathname);
-  }
+  const parts = new URLSearchParams(location.hash.slice(1));
+  if (!parts.has("key")) return;
+  setKey(parts.get("key"));
+  parts.delete("key");
+  history.replaceState(null, "", parts.size ? `#${parts}` : location.pathname);
 }
 
 export const setKey = (key) => localStorage.setItem(STORED_KEY, key.trim());

@@ -52,7 +52,9 @@ _BODY = {
                     },
                     "metadata": {
                         "type": "string",
-                        "description": "FrameMetadata as JSON, for all files.",
+                        "description": "Speaks of all files.",
+                        "contentMediaType": "application/json",
+                        "contentSchema": {"$ref": "#/components/schemas/FrameMetadata"},
                     },
                 },
             }

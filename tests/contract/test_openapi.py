@@ -1,0 +1,61 @@
+"""The committed description of the API is that of the code, and tells of every refusal."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from scatterlens_service.app import create_app
+from scatterlens_service.openapi import to_text
+from scatterlens_service.settings import Settings
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
+UNAUTHENTICATED = {"/health/live", "/health/ready"}
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory) -> dict:
+    return create_app(Settings(home=tmp_path_factory.mktemp("home"))).openapi()
+
+
+def operations(document):
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_committed_description_is_that_of_the_code(document):
+    text = to_text(document)
+    if os.environ.get("UPDATE_OPENAPI"):
+        COMMITTED.parent.mkdir(parents=True, exist_ok=True)
+        COMMITTED.write_text(text, encoding="utf-8")
+    assert COMMITTED.read_text(encoding="utf-8") == text, (
+        "the API changed: run this test once with UPDATE_OPENAPI=1 and commit docs/reference"
+    )
+
+
+def test_every_route_declares_its_refusals_as_problem_documents(document):
+    for path, _, operation in operations(document):
+        errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
+        wanted = {"500"} if path in UNAUTHENTICATED else {"401", "403", "422", "500", "503"}
+        assert wanted <= set(errors), path
+        for response in errors.values():
+            assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_every_route_but_the_probes_wants_a_key(document):
+    open_paths = {
+        path for path, _, operation in operations(document) if not operation.get("security")
+    }
+    assert open_paths == UNAUTHENTICATED
+
+
+def test_every_reference_leads_somewhere(document):
+    names = set(document["components"]["schemas"])
+    text = json.dumps(document)
+    used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert used <= names
+    assert names - used == set(), "described but used nowhere"

@@ -1,0 +1,60 @@
+"""The gateway as tests see it: an ASGI application with all its real parts."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from scatterlens_service import ledger
+from scatterlens_service.settings import Settings
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def picture(seed: int, shape: tuple[int, int] = (96, 128)) -> bytes:
+    """A frame of noise as a `.npy` file; another seed is another frame."""
+    return npy(np.random.default_rng(seed).poisson(20, shape).astype(np.int32))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running gateway, as a client with an admin key sees it, and what lies below it."""
+
+    http: TestClient
+    settings: Settings
+
+    def post(self, body: bytes, headers: dict[str, str] | None = None, **params: object):
+        return self.http.post("/api/v1/frames", content=body, headers=headers or {}, params=params)
+
+    def get(self, path: str, **params: object):
+        return self.http.get(f"/api/v1/{path}", params=params)
+
+    def new_key(self, **options: object) -> dict[str, str]:
+        """Header with a key of its own."""
+        return {"Authorization": f"Bearer {make_key(self.settings, **options)}"}
+
+    def kept(self) -> dict[str, int]:
+        """Rows and files that exist; a refusal must leave them as they were."""
+        engine = ledger.open_engine(self.settings.database)
+        with engine.connect() as connection:
+            counts = {
+                table: connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0
+                for table in ("frames", "submissions", "jobs", "events", "annotations")
+            }
+        engine.dispose()
+        files = [path for path in self.settings.blob_folder.rglob("*") if path.is_file()]
+        return {**counts, "files": len(files)}
+
+
+def make_key(settings: Settings, **options: object) -> str:
+    engine = ledger.open_engine(settings.database)
+    with ledger.writing(engine) as session:
+        key = ledger.create_key(session, "test", **options)
+    engine.dispose()
+    return key

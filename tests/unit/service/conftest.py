@@ -1,0 +1,68 @@
+"""The gateway as an ASGI application with all its real parts, over a home folder of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from scatterlens_service.app import create_app
+from scatterlens_service.migrations import migrate
+from scatterlens_service.settings import Settings
+from support.bundles import make_bundle
+from support.gateway import Service, make_key
+
+
+@pytest.fixture
+def make_settings(tmp_path, monkeypatch) -> Callable[..., Settings]:
+    def make(**options: object) -> Settings:
+        monkeypatch.setenv("SCATTERLENS_HOME", str(tmp_path))
+        if not (tmp_path / "bundles").exists():
+            make_bundle(tmp_path / "bundles")
+        settings = Settings(active_models=("linear",), min_free_share=0.0, **options)
+        migrate(settings.database)
+        return settings
+
+    return make
+
+
+@pytest.fixture
+def open_service(make_settings) -> Iterator[Callable[..., Service]]:
+    opened: list[TestClient] = []
+
+    def open_it(**options: object) -> Service:
+        settings = make_settings(**options)
+        client = TestClient(create_app(settings), raise_server_exceptions=False)
+        client.headers["Authorization"] = f"Bearer {make_key(settings, role='admin')}"
+        opened.append(client.__enter__())
+        return Service(client, settings)
+
+    yield open_it
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def service(open_service) -> Service:
+    return open_service()
+
+
+@pytest.fixture
+def work(service) -> Iterator[Callable[[], None]]:
+    """Have a real worker, in this process, do all that waits."""
+    from scatterlens_worker.drain import drain
+    from scatterlens_worker.runtime import Runtime
+
+    with Runtime(service.settings) as runtime:
+
+        def work() -> None:
+            while drain(runtime):
+                pass
+
+        yield work
+
+
+@pytest.fixture
+def real_cbf(real_data: Path) -> bytes:
+    """GISAXS on a Pilatus 2M: 1679 x 1475 pixels."""
+    return (real_data / "gisaxsgui__jg_gisaxs_4nm_old_3ml_insitu_ds03_00001_00005.cbf").read_bytes()

@@ -1,0 +1,338 @@
+"""Taking frames in: what is acknowledged is kept, what is refused leaves nothing behind."""
+
+import base64
+import gzip
+import hashlib
+import json
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from scatterlens_service import ledger
+from support.gateway import npy, picture
+
+
+def digest(data: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
+
+
+def assert_refused(response, status: int, type_: str) -> dict:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"] == type_
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["remedy"]
+    assert "Traceback" not in response.text
+    assert "site-packages" not in response.text
+    return problem
+
+
+def test_a_frame_is_kept_before_it_is_acknowledged(service):
+    data = picture(1)
+    response = service.post(data, {"Content-Digest": digest(data)}, filename="a.npy")
+    assert response.status_code == 202
+    (item,) = response.json()["items"]
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert item == {
+        "filename": "a.npy",
+        "frame_id": sha256,
+        "state": "queued",
+        "duplicate": False,
+        "error": None,
+    }
+    assert service.kept() == {
+        "frames": 1,
+        "submissions": 1,
+        "jobs": 1,
+        "events": 1,
+        "annotations": 0,
+        "files": 1,
+    }
+    assert service.get(f"frames/{sha256}/raw").content == data
+
+
+def test_the_same_bytes_again_are_known_and_nothing_is_stored_twice(service):
+    data = picture(1)
+    service.post(data, filename="a.npy")
+    before = service.kept()
+    again = service.post(data, filename="a.npy")
+    assert again.status_code == 200
+    assert again.json()["items"][0]["duplicate"] is True
+    assert service.kept() == before
+
+
+def test_every_way_to_name_a_file_is_understood(service):
+    disposition = "attachment; filename*=UTF-8''r%C3%B6ntgen.npy"
+    cases = {
+        "röntgen.npy": ({"Content-Disposition": disposition}, {}),
+        "b.npy": ({"Content-Disposition": 'attachment; filename="../../etc/b.npy"'}, {}),
+        "c.npy": ({}, {"filename": "C:\\data\\c.npy"}),
+        None: ({}, {}),
+    }
+    for seed, (name, (headers, params)) in enumerate(cases.items()):
+        response = service.post(picture(seed), headers, **params)
+        assert response.json()["items"][0]["filename"] == name
+
+
+def test_metadata_travels_in_the_query_the_header_and_comes_back(service):
+    about = {"sample": "header", "scan": "7", "motors": {"th": 1.5}}
+    response = service.post(
+        picture(1),
+        {"X-Scatterlens-Metadata": json.dumps(about)},
+        sample="query",
+        frame_number=3,
+        geometry=json.dumps(
+            {
+                "distance_m": 2.5,
+                "wavelength_m": 1e-10,
+                "pixel_size_m": [172e-6, 172e-6],
+                "beam_center_yx": [40.5, -3],
+            }
+        ),
+    )
+    frame = service.get(f"frames/{response.json()['items'][0]['frame_id']}").json()
+    assert (frame["sample"], frame["scan"], frame["frame_number"]) == ("query", "7", 3)
+    assert frame["motors"] == {"th": 1.5}
+    assert frame["geometry"]["distance_m"] == 2.5
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"motors": "{not json"},
+        {"motors": '{"th": NaN}'},
+        {"motors": '{"th": "up"}'},
+        {"motors": "[1]"},
+        {"geometry": '{"distance_m": -1}'},
+        {"frame_number": -1},
+        {"frame_number": 2**63},
+        {"frame_number": "nan"},
+        {"sample": "x" * 501},
+        {"scan": "a\x00b"},
+    ],
+    ids=str,
+)
+def test_metadata_that_cannot_be_is_refused(service, params):
+    response = service.post(picture(1), **params)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert service.kept()["frames"] == service.kept()["files"] == 0
+
+
+@pytest.mark.parametrize("header", ["[]", "7", '{"smaple": "x"}', "{"])
+def test_a_metadata_header_that_cannot_be_read_is_refused(service, header):
+    response = service.post(picture(1), {"X-Scatterlens-Metadata": header})
+    assert response.status_code == 422
+    assert service.kept()["files"] == 0
+
+
+def bomb() -> bytes:
+    """2 GiB of zeros in two megabytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    megabyte = bytes(2**20)
+    head = b"{\nDim_1 = 16384 ;\nDim_2 = 32768 ;\nDataType = FloatValue ;\n}\n"
+    return packer.compress(head) + b"".join(
+        packer.compress(megabyte) for _ in range(2048)
+    ) + packer.flush()  # fmt: skip
+
+
+REFUSED = {
+    "empty": (lambda: b"", 422, "empty"),
+    "text": (lambda: b"hello, I am no frame", 415, "unsupported"),
+    "zip": (lambda: b"PK\x03\x04" + bytes(100), 415, "unsupported"),
+    "one dimension": (lambda: npy(np.arange(100)), 422, "no_image"),
+    "pickled npy": (lambda: npy(np.array([{"a": 1}], dtype=object)), 415, "unsupported"),
+    "gzipped text": (lambda: gzip.compress(b"hello" * 100), 415, "unsupported"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_frame_is_refused_and_leaves_nothing(service, name):
+    make, status, type_ = REFUSED[name]
+    assert_refused(service.post(make(), filename="a.edf"), status, type_)
+    assert set(service.kept().values()) == {0}
+
+
+def huge_tiff() -> bytes:
+    """A header of 40 bytes that promises 2^31 pixels a side."""
+    width, height = (struct.pack("<HHII", tag, 4, 1, 2**31 - 1) for tag in (256, 257))
+    return b"II*\0\x08\0\0\0\x02\0" + width + height + bytes(4)
+
+
+@pytest.mark.parametrize("make", [bomb, huge_tiff])
+def test_small_files_that_would_grow_end_in_a_typed_verdict(service, work, make):
+    started = time.monotonic()
+    assert verdict(service, work, make()) == "too_large"
+    assert time.monotonic() - started < 40
+    assert service.post(picture(1)).status_code == 202
+
+
+def test_a_truncated_cbf_never_becomes_an_annotation(service, work, real_cbf):
+    assert verdict(service, work, real_cbf[: len(real_cbf) // 2]) == "unreadable"
+
+
+def verdict(service, work, data: bytes) -> str:
+    """What the gateway or, where that lets it pass, the worker says of a bad file."""
+    response = service.post(data)
+    if response.status_code != 202:
+        assert set(service.kept().values()) == {0}
+        return response.json()["type"]
+    work()
+    frame_id = response.json()["items"][0]["frame_id"]
+    answer = service.get(f"frames/{frame_id}/annotation").json()
+    assert answer["state"] == "failed"
+    assert answer["attributes"] == []
+    return answer["reason"]["type"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Digest": digest(b"other")},
+        {"Content-Digest": f"sha-512=:AAAA:, {digest(b'other')}"},
+        {"X-Content-SHA256": "0" * 64},
+    ],
+)
+def test_a_wrong_digest_is_refused(service, headers):
+    assert_refused(service.post(picture(1), headers), 422, "wrong_digest")
+    assert set(service.kept().values()) == {0}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Digest": "sha-256=abc"},
+        {"Content-Digest": "sha-256=:AAAA:"},
+        {"X-Content-SHA256": "xyz"},
+    ],
+)
+def test_a_digest_that_cannot_be_read_is_refused(service, headers):
+    assert_refused(service.post(picture(1), headers), 422, "bad_digest")
+
+
+def test_other_digest_algorithms_are_passed_over(service):
+    assert service.post(picture(1), {"Content-Digest": "md5=:AAAA:"}).status_code == 202
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_length_or_while_it_comes(open_service):
+    service = open_service(max_body_bytes=1000)
+    assert_refused(service.post(picture(1)), 413, "too_large")
+    chunks = (b"x" * 100 for _ in range(50))  # no Content-Length
+    assert_refused(service.http.post("/api/v1/frames", content=chunks), 413, "too_large")
+    form = service.http.post("/api/v1/frames", files={"file": picture(1)})
+    assert_refused(form, 413, "too_large")
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_full_queue_refuses_for_a_while(open_service):
+    service = open_service(max_queue=1)
+    assert service.post(picture(1)).status_code == 202
+    time.sleep(1.1)  # it looks at the queue once a second
+    response = service.post(picture(2))
+    assert_refused(response, 503, "queue_full")
+    assert int(response.headers["retry-after"]) > 0
+    assert service.http.get("/health/ready").status_code == 503
+    assert service.kept()["frames"] == 1
+
+
+def test_one_refused_file_does_not_refuse_the_others(service):
+    good, other = picture(1), picture(2)
+    response = service.http.post(
+        "/api/v1/frames",
+        files=[("file", ("a.npy", good)), ("file", ("b.npy", b"no")), ("file", ("c.npy", other))],
+        data={"metadata": '{"sample": "many"}'},
+    )
+    assert response.status_code == 202
+    items = {item["filename"]: item for item in response.json()["items"]}
+    assert items["a.npy"]["state"] == items["c.npy"]["state"] == "queued"
+    assert items["b.npy"]["frame_id"] is None
+    assert items["b.npy"]["error"]["type"] == "unsupported"
+    assert service.kept()["files"] == service.kept()["frames"] == 2
+    assert service.get(f"frames/{items['a.npy']['frame_id']}").json()["sample"] == "many"
+
+
+def test_digests_of_a_form_belong_to_its_files_in_order(service):
+    files = [("file", ("a.npy", picture(1))), ("file", ("b.npy", picture(2)))]
+    sums = [hashlib.sha256(picture(1)).hexdigest(), "0" * 64]
+    response = service.http.post("/api/v1/frames", files=files, data={"sha256": sums})
+    items = {item["filename"]: item for item in response.json()["items"]}
+    assert items["a.npy"]["error"] is None
+    assert items["b.npy"]["error"]["type"] == "wrong_digest"
+    short = service.http.post("/api/v1/frames", files=files, data={"sha256": sums[:1]})
+    assert_refused(short, 422, "bad_form")
+
+
+def test_a_broken_form_is_a_problem_document(service):
+    response = service.post(b"--x\r\nnonsense", {"Content-Type": "multipart/form-data; boundary=x"})
+    assert response.status_code in (400, 422)
+    assert response.headers["content-type"] == "application/problem+json"
+    response = service.post(b"", {"Content-Type": "multipart/form-data"})
+    assert response.status_code in (400, 422)
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_stack_gives_one_frame_for_each_image_that_is_asked_for(service):
+    stack = npy(np.ones((5, 32, 32), np.int32))
+    sha256 = hashlib.sha256(stack).hexdigest()
+
+    def ids(**params):
+        return [item["frame_id"] for item in service.post(stack, **params).json()["items"]]
+
+    assert ids(frames="1") == [f"{sha256}.1"]
+    assert ids(frames="1:3") == [f"{sha256}.1", f"{sha256}.2"]
+    assert ids() == [f"{sha256}.{i}" for i in range(5)]
+    assert service.kept()["frames"] == 5
+    assert service.kept()["files"] == 1
+    assert_refused(service.post(stack, frames="5"), 422, "no_such_frame")
+
+
+@pytest.mark.parametrize("frames", ["-1", "1:1", "3:2", "nan", "1e9", "", "9" * 30, "0:1:2"])
+def test_a_choice_of_frames_that_cannot_be_read_is_refused(service, frames):
+    assert_refused(service.post(picture(1), frames=frames), 422, "bad_selection")
+
+
+def test_more_frames_than_allowed_are_refused_with_the_way_to_send_them(open_service):
+    service = open_service(max_frames=3)
+    stack = npy(np.ones((5, 32, 32), np.int32))
+    problem = assert_refused(service.post(stack), 422, "too_many_frames")
+    assert "frames=0:3" in problem["remedy"]
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_stack_of_one_is_a_single_image(service):
+    stack = npy(np.ones((1, 32, 32), np.int32))
+    item = service.post(stack, frames="0").json()["items"][0]
+    assert item["frame_id"] == hashlib.sha256(stack).hexdigest()
+
+
+def test_an_idempotency_key_belongs_to_one_request(service):
+    key = {"Idempotency-Key": "one"}
+    assert service.post(picture(1), key).status_code == 202
+    assert service.post(picture(1), key).status_code == 200
+    before = service.kept()
+    assert_refused(service.post(picture(2), key), 422, "idempotency_key_reused")
+    assert service.kept() == before
+
+
+def test_an_unknown_model_is_refused_before_the_body_is_kept(service):
+    problem = assert_refused(service.post(picture(1), model="gpt"), 404, "unknown_model")
+    assert "linear" in problem["detail"]
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_ledger_that_is_away_is_said_without_its_details(service):
+    engine = ledger.open_engine(service.settings.database)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE submissions RENAME TO gone"))
+    engine.dispose()
+    response = service.post(picture(1))
+    problem = assert_refused(response, 503, "ledger_unavailable")
+    assert response.headers["retry-after"]
+    assert "submissions" not in json.dumps(problem)
