@@ -38,6 +38,8 @@ class LocalAnnotation:
     """The wire shape of an annotation, with `reason` instead of attributes where refused."""
     found: FrameAnnotation | None = None
     frame: Frame | None = None
+    map_scale: np.ndarray | None = None
+    """(A,): the value of each attribute's map that overlay pictures show in full colour."""
 
     def overlay(self, attribute: str) -> np.ndarray:
         """Where an attribute was seen: float32 (H, W) on detector pixels, NaN on masked ones."""
@@ -123,7 +125,7 @@ class LocalAnnotator:
             "timings_ms": {"decode": round(decode_ms, 3), **found.timings_ms},
             "reason": None,
         }
-        return LocalAnnotation(said, found, frame)
+        return LocalAnnotation(said, found, frame, bundle.map_scale)
 
     def _refused(self, frame_id: str, error: FrameRejected | DecodeCrashed) -> LocalAnnotation:
         if isinstance(error, FrameRejected):

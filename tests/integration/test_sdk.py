@@ -245,6 +245,40 @@ def test_the_command_line_says_what_python_says(gateway, client, tmp_path):
         assert written == {f"{file.name}.{short}.{tag}.png" for tag in result.tags}
 
 
+def test_without_a_gateway_the_answer_is_the_same(gateway, client, tmp_path):
+    file = write_frame(tmp_path / "same.edf", seed=210)
+    run = run_cli(
+        gateway, "annotate", "--local", "--model", "linear", "--json",
+        "--overlays", tmp_path / "out", file, tmp_path / "gone",
+    )  # fmt: skip
+    here, gone = map(json.loads, run.stdout.splitlines())
+    there = client.annotate(file)
+    assert run.returncode == 1, run.stderr
+    assert gone["reason"]["type"] == "missing"
+    assert here["frame_id"] == there.frame_id
+    assert here["tags"] == there.tags
+    assert here["probabilities"] == pytest.approx(there.probabilities, abs=1e-5)
+    assert len(list((tmp_path / "out").glob("*.png"))) == len(there.tags)
+
+
+def test_show_tells_what_is_in_a_file(gateway, tmp_path):
+    file = write_frame(tmp_path / "shown.edf", seed=211)
+    run = run_cli(gateway, "show", file)
+    assert run.returncode == 0, run.stderr
+    facts = dict(re.findall(r"^ *(\w+) {2,}(\S.*?) *$", run.stdout, re.MULTILINE))
+    assert facts["format"] == "edf"
+    assert facts["shape"] == "195 x 487 (row, col)"
+    assert facts["masked"] == f"{7 / 487:.2%} of the pixels"
+    assert "/" in run.stdout  # the band of masked pixels in the picture
+    run = run_cli(gateway, "show", file, "--out", tmp_path / "shown.png")
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "shown.png").read_bytes().startswith(b"\x89PNG")
+    file.write_bytes(b"words")
+    run = run_cli(gateway, "show", file)
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: ")
+
+
 def test_a_watch_loses_and_doubles_nothing_when_the_gateway_is_killed(gateway, client, tmp_path):
     folder = tmp_path / "incoming"
     folder.mkdir()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import TYPE_CHECKING, BinaryIO, overload
 
 from pydantic import TypeAdapter
 
@@ -39,6 +39,9 @@ from scatterlens.schemas import (
     SubmittedFrame,
 )
 from scatterlens.transport import Transport, read
+
+if TYPE_CHECKING:
+    import numpy as np
 
 File = str | os.PathLike[str] | bytes
 """A path, or the bytes of a file."""
@@ -259,7 +262,7 @@ class Client:
     def events(self, after: int | None = None) -> Iterator[Event]:
         """Yield state changes as they happen, for ever; those after event `after` come first.
 
-        A broken stream is taken up again where it broke: no event is missed or told twice.
+        A stream that breaks after an event is taken up again there: nothing is missed or doubled.
         """
         tries_left = 5
         while True:
@@ -343,11 +346,11 @@ class _GatewayArrays:
     def __init__(self, transport: Transport):
         self._transport = transport
 
-    def overlay(self, annotation: Annotation, attribute: str) -> bytes:
-        return self._fetch(annotation, f"overlays/{attribute}.npy")
+    def overlay(self, annotation: Annotation, attribute: str) -> "np.ndarray":
+        return _array(self._fetch(annotation, f"overlays/{attribute}.npy"))
 
-    def preview(self, annotation: Annotation) -> bytes:
-        return self._fetch(annotation, "preview.npy")
+    def preview(self, annotation: Annotation) -> "np.ndarray":
+        return _array(self._fetch(annotation, "preview.npy"))
 
     def picture(self, annotation: Annotation, attribute: str) -> bytes:
         return self._fetch(annotation, f"overlays/{attribute}.png")
@@ -356,6 +359,12 @@ class _GatewayArrays:
         model = f"{annotation.model.name}@{annotation.model.version}"
         path = f"frames/{annotation.frame_id}/{name}"
         return self._transport.request("GET", path, params={"model": model}).content
+
+
+def _array(npy: bytes) -> "np.ndarray":
+    import numpy as np  # here, so that `import scatterlens` stays light
+
+    return np.load(io.BytesIO(npy), allow_pickle=False)
 
 
 def _open(file: File) -> BinaryIO:

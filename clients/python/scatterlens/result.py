@@ -1,6 +1,5 @@
 """What a model says about one frame, with its arrays fetched when they are asked for."""
 
-import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,12 +13,12 @@ if TYPE_CHECKING:
 class Arrays(Protocol):
     """Where a result's arrays come from: a gateway, or a computation in this process."""
 
-    def overlay(self, annotation: Annotation, attribute: str) -> bytes:
-        """Return a `.npy` file: float32 (H, W) on detector pixels, NaN where masked."""
+    def overlay(self, annotation: Annotation, attribute: str) -> "np.ndarray":
+        """Return an attribute's map on detector pixels: float32 (H, W), NaN where masked."""
         ...
 
-    def preview(self, annotation: Annotation) -> bytes:
-        """Return a `.npy` file: mean counts (h, w), longest side 1024, NaN where masked."""
+    def preview(self, annotation: Annotation) -> "np.ndarray":
+        """Return mean counts: float32 (h, w), longest side 1024, NaN where masked."""
         ...
 
     def picture(self, annotation: Annotation, attribute: str) -> bytes:
@@ -69,11 +68,11 @@ class Result:
 
         """
         self._check(attribute)
-        return _load(self._arrays.overlay(self.annotation, attribute))
+        return self._arrays.overlay(self.annotation, attribute)
 
     def preview(self) -> "np.ndarray":
         """Return the frame made small: mean counts (h, w), longest side 1024, NaN if masked."""
-        return _load(self._arrays.preview(self.annotation))
+        return self._arrays.preview(self.annotation)
 
     def picture(self, attribute: str) -> bytes:
         """Return a PNG of the frame with the overlay of one attribute on it."""
@@ -91,9 +90,3 @@ class Result:
             f"<Result of {self.model.name}@{self.model.version} on {self.frame_id[:12]}: "
             f"{seen or 'no attribute above its threshold'}>"
         )
-
-
-def _load(npy: bytes) -> "np.ndarray":
-    import numpy as np  # here, so that `import scatterlens` stays light
-
-    return np.load(io.BytesIO(npy), allow_pickle=False)

@@ -11,20 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from scatterlens.cli.local import local_part
-from scatterlens.errors import NotAvailable, ScatterlensError
+from scatterlens.errors import ScatterlensError
 
 if TYPE_CHECKING:
     import numpy as np
 
 _HEADER_LINES = 12
 _LONGEST_VALUE = 80
-_PERCENTILES = (1.0, 99.8)
-_PNG_SIDE = 1024
 _TERMINAL_SIDE = 64
 _INK = " .:-=+*#%@"
 """From dark to bright where a terminal has no colours; masked pixels are `/`."""
-_MASKED = (46, 52, 64)
-"""Colour of masked pixels: neutral, in no grey of the scale."""
 
 
 class CannotShow(ScatterlensError, ValueError):  # noqa: N818
@@ -39,14 +35,20 @@ def show(
     ] = None,
 ) -> None:
     """Look at one file: format, shape, masked pixels, geometry, header, a small picture."""
+    from scatterlens.cli import drawing  # needs numpy, which --help does not
+
     console = Console()
     frame, frames = _decode(file, index)
     console.print(_facts(file, frame, index, frames))
     if out is None:
-        pixels = _shrink(frame, min(console.width, _TERMINAL_SIDE))
-        console.print(_colored(pixels) if console.color_system else _typed(pixels))
+        pixels = drawing.grey_picture(frame, min(console.width, _TERMINAL_SIDE))
+        if console.color_system:
+            console.print(_colored(pixels))
+        else:
+            console.print(_typed(pixels, drawing.MASKED))
     else:
-        _write_png(out, _shrink(frame, _PNG_SIDE))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(drawing.encode_png(drawing.grey_picture(frame, drawing.PNG_SIDE)))
         console.print(f"written: {out}", soft_wrap=True)
 
 
@@ -100,26 +102,6 @@ def _geometry(geometry: Any) -> str:
     )
 
 
-def _shrink(frame: Any, longest_side: int) -> "np.ndarray":
-    """Picture of a frame: log of block means as grey, masked blocks neutral; uint8 (h, w, 3)."""
-    import numpy as np
-
-    step = -(-max(frame.image.shape) // longest_side)
-    edges = [np.arange(0, side, step) for side in frame.image.shape]
-
-    def blocks(array: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(np.add.reduceat(array, edges[0], axis=0), edges[1], axis=1)
-
-    live = blocks((~frame.mask).astype(np.float32))
-    mean = blocks(frame.image) / np.maximum(live, 1)
-    bright = np.log1p(np.maximum(mean, 0))
-    low, high = np.percentile(bright[live > 0], _PERCENTILES) if live.any() else (0.0, 1.0)
-    grey = np.clip((bright - low) / max(high - low, 1e-6), 0, 1)
-    pixels = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
-    pixels[live == 0] = _MASKED
-    return pixels
-
-
 def _colored(pixels: "np.ndarray") -> Text:
     """Two pixels to a character cell: the upper half block has one colour, its ground the other."""
     import numpy as np
@@ -135,21 +117,12 @@ def _colored(pixels: "np.ndarray") -> Text:
     return text
 
 
-def _typed(pixels: "np.ndarray") -> Text:
+def _typed(pixels: "np.ndarray", masked: tuple[int, int, int]) -> Text:
     """Two pixels to a character cell, as one character by brightness."""
     rows = [
         "".join(
-            "/" if tuple(rgb) == _MASKED else _INK[int(rgb[0]) * len(_INK) // 256] for rgb in row
+            "/" if tuple(rgb) == masked else _INK[int(rgb[0]) * len(_INK) // 256] for rgb in row
         )
         for row in pixels[::2]
     ]
     return Text("\n".join(rows), no_wrap=True)
-
-
-def _write_png(path: Path, pixels: "np.ndarray") -> None:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise NotAvailable("--out needs Pillow: pip install 'scatterlens[frames]'") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, "PNG")
