@@ -1,0 +1,82 @@
+"""A real bundle in milliseconds: a linear network whose answers depend on the frame."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
+from scatterlens_models.preprocess import PreprocessSpec
+from scatterlens_models.vocabulary import load_vocabulary
+
+CELLS = 16
+
+
+def make_bundle(folder: Path, name: str = "linear", size: int = 64, seed: int = 0) -> Bundle:
+    """Bundle `<folder>/<name>` over `aam20`; another seed is another version."""
+    vocabulary = load_vocabulary("aam20")
+    count = len(vocabulary.attributes)
+    random = np.random.default_rng(seed)
+    weights = random.normal(0, 8 / CELLS**2, (count, 2, 1, 1)).astype(np.float32)
+    bias = random.normal(0, 1, count).astype(np.float32)
+    cell = size // CELLS
+    graph = helper.make_graph(
+        [
+            helper.make_node(
+                "AveragePool", ["frames"], ["cells"], kernel_shape=[cell] * 2, strides=[cell] * 2
+            ),
+            helper.make_node("Conv", ["cells", "weights"], ["attribute_maps"]),
+            helper.make_node("ReduceSum", ["attribute_maps", "axes"], ["sums"], keepdims=0),
+            helper.make_node("Add", ["sums", "bias"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
+            helper.make_node("ReduceMean", ["cells", "axes"], ["features"], keepdims=0),
+        ],
+        "linear",
+        [helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["B", 2, size, size])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", count]),
+            helper.make_tensor_value_info(
+                "attribute_maps", TensorProto.FLOAT, ["B", count, CELLS, CELLS]
+            ),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["B", 2]),
+        ],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(bias, "bias"),
+            numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path = folder / name
+    path.mkdir(parents=True)
+    onnx.save(model, path / "model.onnx")
+    np.savez(
+        path / "novelty.npz",
+        mean=np.zeros(2, np.float32),
+        precision=np.eye(2, dtype=np.float32),
+        quantiles=np.linspace(0, 1, 101, dtype=np.float32),
+    )
+    seal_bundle(
+        path,
+        {
+            "name": name,
+            "method": "linear",
+            "vocabulary": {
+                "name": vocabulary.name,
+                "attributes": [asdict(attribute) for attribute in vocabulary.attributes],
+            },
+            "preprocess": PreprocessSpec(size).to_dict(),
+            "temperature": [1.0] * count,
+            "thresholds": [0.5] * count,
+            "bias": bias.tolist(),
+            "additive": True,
+            "attention_names": [],
+            "map_scale": [1.0] * count,
+            "recipe": {},
+            "provenance": {"seed": seed},
+            "metrics": {},
+        },
+    )
+    return load_bundle(path)
