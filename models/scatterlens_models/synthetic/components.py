@@ -1,0 +1,382 @@
+"""Draws what scatters: families of rings, halos, grains, crystals, films and smooth curves.
+
+Positions are drawn within the range of q that the instrument sees, so that every geometry is of
+use; brightness is drawn as the detectability that the component shall have.
+"""
+
+import numpy as np
+
+from scatterlens_models.synthetic.draws import log_uniform, pick
+from scatterlens_models.synthetic.geometry import q_at, radius_at
+from scatterlens_models.synthetic.lattices import reflections
+from scatterlens_models.synthetic.scene import Component, Instrument
+
+_MAX_RINGS = 9
+_COMPONENT_WEIGHTS = {
+    "symmetric_ring": 0.20, "symmetric_orders": 0.17, "symmetric_halo": 0.17, "powder": 0.08,
+    "oval": 0.03, "random_rings": 0.05, "grains": 0.22, "halo": 0.09, "form_factor": 0.07,
+    "standard": 0.02, "crystal": 0.05,
+}  # fmt: skip
+_FOLDS = {2: 0.40, 4: 0.26, 6: 0.25, 8: 0.05, 12: 0.04}
+_KERNELS = ("poisson", "von_mises", "gaussian")
+
+
+def draw_components(rng: np.random.Generator, instrument: Instrument) -> tuple[Component, ...]:
+    """Draw everything that scatters in one frame, at places that the instrument sees."""
+    view = _View(instrument)
+    found: list[Component] = []
+    if rng.random() > 0.08:
+        for _ in range(1 + min(int(rng.poisson(0.35)), 2)):
+            found.append(_COMPONENTS[pick(rng, _COMPONENT_WEIGHTS)](rng, view))
+    if instrument.technique == "gisaxs" and rng.random() < 0.9:
+        # At grazing incidence the film's rods stand where the powder would.
+        found = [*found[1:], _grazing(rng, view)]
+    if rng.random() < 0.32:
+        found.append(_low_q(rng, view))
+    if rng.random() < 0.20:
+        found.append(_high_q(rng, view))
+    return tuple(found)
+
+
+class _View:
+    """The range of q that an instrument sees."""
+
+    def __init__(self, instrument: Instrument):
+        rows, cols = instrument.crop[2:]
+        y, x = instrument.beam_yx
+        outside = np.hypot(max(-y, y - rows, 0), max(-x, x - cols, 0))
+        corners = [np.hypot(r - y, c - x) for r in (0, rows) for c in (0, cols)]
+        stop = max(
+            (s.radius for s in instrument.shadows if s.shape in ("disk", "bar")), default=0.0
+        )
+        self.instrument = instrument
+        self.native = max(rows, cols) / 256
+        """Native pixels per prepared pixel at the usual size."""
+        self.r_low = max(outside, stop * max(rows, cols) * 1.3) + 3 * self.native
+        self.r_high = max(corners)
+        # A full ring fits within the farthest side; beyond it only corners are left.
+        sides = max(y, rows - y, x, cols - x)
+        self.r_full = max(min(sides, self.r_high), self.r_low * 1.2)
+        self.off = bool(outside > 0)
+
+    def q(self, share: float) -> float:
+        """q at a share of the visible radii, 0 at the beamstop, 1 at the farthest side."""
+        return float(q_at(self.instrument, np.array(self.radius(share))))
+
+    def radius(self, share: float) -> float:
+        return self.r_low + share * (self.r_full - self.r_low)
+
+    @property
+    def q_high(self) -> float:
+        return float(q_at(self.instrument, np.array(self.r_high)))
+
+
+def _target(rng: np.random.Generator, contrast: float = np.inf) -> float:
+    """Wanted d': 10 % hardly or not visible, 30 % hard, 60 % clear.
+
+    For what varies along the azimuth with a relative spread `contrast`, the d' of that variation
+    is drawn, and the d' of the whole follows.
+    """
+    low, high = ((1, 12), (12, 40), (40, 2000))[int(rng.choice(3, p=[0.1, 0.3, 0.6]))]
+    return log_uniform(rng, low, high) * float(np.sqrt(1 + 1 / contrast**2))
+
+
+def _contrast(eta: float) -> float:
+    """Relative spread along the azimuth of a kernel with order parameter `eta` (Poisson's)."""
+    return float(np.sqrt(2 * eta**2 / (1 - eta**2)))
+
+
+def _width(rng: np.random.Generator, broad: float) -> float:
+    """sigma / q outside the guard bands; `broad` is the probability of a broad ring."""
+    kind = rng.choice(3, p=[(1 - broad) * 0.55, (1 - broad) * 0.45, broad])
+    return log_uniform(rng, *((0.004, 0.022), (0.028, 0.09), (0.11, 0.2))[int(kind)])
+
+
+def _eta(rng: np.random.Generator) -> float:
+    """Order parameter outside the guard bands, of broad, intermediate and sharp orientation."""
+    bands = ((0.12, 0.27), (0.33, 0.72), (0.78, 0.96))
+    low, high = bands[int(rng.choice(3, p=[0.34, 0.31, 0.35]))]
+    return float(rng.uniform(low, high))
+
+
+def _symmetry(rng: np.random.Generator, count: int, hexagonal: bool = False) -> dict:
+    fold = pick(rng, _FOLDS)
+    chi = float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.05)
+    if rng.random() < 0.6:
+        chi = float(rng.uniform(0, 2 * np.pi))
+    # In a single hexagonal domain the sqrt(3) reflections stand between those of the first ring.
+    turns = [
+        chi + (np.pi / 6 if hexagonal and fold == 6 and order % 3 == 1 else 0.0)
+        for order in range(count)
+    ]
+    return {
+        "fold": fold,
+        "eta": _eta(rng),
+        "chi": tuple(float(turn) for turn in turns),
+        "kernel": str(rng.choice(_KERNELS)),
+    }
+
+
+def _family(
+    rng: np.random.Generator, view: _View, lattice: str, width: float, many: bool = True
+) -> dict:
+    """Positions and weights of the rings of a lattice within the view."""
+    ratios, multiplicity = reflections(lattice)
+    if view.off or rng.random() < 0.15:
+        order = int(rng.integers(0, min(5, len(ratios))))
+        first = view.q(float(rng.uniform(0.05, 0.8))) / ratios[order]
+    else:
+        first = view.q(float(rng.beta(1.3, 2.6)) * (0.75 if many else 0.95))
+    positions = first * ratios
+    damping = np.exp(-(rng.uniform(0.05, 0.45) ** 2) * ratios**2)
+    weights = multiplicity * damping * np.exp(rng.normal(0, 0.4, len(ratios))) / ratios**2
+    shown = (positions < view.q_high) & (positions > 0)
+    if view.off:
+        low = q_at(view.instrument, np.array(view.r_low))
+        shown &= positions > low * (1 - 3 * width)
+    if not shown.any():  # a strip that sees hardly any range of q may miss them all
+        shown[0] = True
+    shown &= np.cumsum(shown) <= (_MAX_RINGS if many else 1)
+    positions, weights = positions[shown], weights[shown]
+    return {
+        "positions": tuple(float(q) for q in positions),
+        "weights": tuple(float(w) for w in weights / weights.max()),
+        "width": width,
+        "lattice": lattice,
+        **_shape(rng),
+    }
+
+
+def _shape(rng: np.random.Generator) -> dict:
+    if rng.random() < 0.3:
+        return {"profile": "pseudo_voigt", "params": {"mixing": float(rng.uniform(0.1, 0.6))}}
+    return {"profile": "gaussian"}
+
+
+def _single(rng: np.random.Generator, view: _View, width: float) -> dict:
+    return {
+        "positions": (view.q(float(rng.beta(1.6, 1.6)) * 0.92 + 0.04),),
+        "weights": (1.0,),
+        "width": width,
+        **_shape(rng),
+    }
+
+
+def _lattice(rng: np.random.Generator, width: float) -> str:
+    if width > 0.1:  # broad rings of other lattices would run into one another
+        return "lamellar"
+    weights = {"lamellar": 0.3, "hexagonal": 0.22, "bcc": 0.14, "fcc": 0.16, "sc": 0.06}
+    rare = {"gyroid": 0.05, "diamond": 0.04, "pn3m": 0.03}
+    return pick(rng, weights | rare)
+
+
+def _powder(rng: np.random.Generator, view: _View) -> Component:
+    width = _width(rng, 0.12)
+    return Component("rings", _target(rng), **_family(rng, view, _lattice(rng, width), width))
+
+
+def _oval(rng: np.random.Generator, view: _View) -> Component:
+    width = _width(rng, 0.1)
+    family = _family(rng, view, _lattice(rng, width), width)
+    stretch = float(rng.uniform(1.35, 1.9))
+    turn = float(rng.uniform(0, np.pi))
+    return Component("rings", _target(rng), **family, ellipticity=stretch, chi=(turn,))
+
+
+def _random_rings(rng: np.random.Generator, view: _View) -> Component:
+    count = 1 + int(rng.integers(1, 6))
+    positions = sorted(view.q(float(share)) for share in rng.uniform(0.03, 0.97, count))
+    weights = np.exp(rng.normal(0, 0.7, count))
+    return Component(
+        "rings",
+        _target(rng),
+        positions=tuple(positions),
+        weights=tuple(float(w) for w in weights / weights.max()),
+        width=_width(rng, 0.0),
+        **_shape(rng),
+    )
+
+
+def _standard(rng: np.random.Generator, view: _View) -> Component:
+    """Silver behenate where its first order is in view, else LaB6 or CeO2."""
+    width = log_uniform(rng, 0.004, 0.02)
+    first, lattice = 2 * np.pi / 58.380, "lamellar"
+    if view.instrument.technique == "waxs":
+        first, lattice = ((2 * np.pi / 4.15692, "sc"), (2 * np.pi * 3**0.5 / 5.4115, "fcc"))[
+            int(rng.integers(2))
+        ]
+    ratios, multiplicity = reflections(lattice)
+    positions = first * ratios
+    radius = radius_at(view.instrument, positions)
+    shown = (radius > view.r_low) & (radius < view.r_high)
+    if not shown.any():
+        return _powder(rng, view)
+    weights = (multiplicity * np.exp(-0.05 * ratios**2) / ratios**2)[shown]
+    return Component(
+        "rings",
+        _target(rng),
+        profile="gaussian",
+        positions=tuple(float(q) for q in positions[shown]),
+        weights=tuple(float(w) for w in weights / weights.max()),
+        width=width,
+        lattice=lattice,
+    )
+
+
+def _symmetric_ring(rng: np.random.Generator, view: _View) -> Component:
+    family = _single(rng, view, _width(rng, 0.45))
+    symmetry = _symmetry(rng, 1)
+    return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
+
+
+def _symmetric_orders(rng: np.random.Generator, view: _View) -> Component:
+    width = _width(rng, 0.2)
+    lattice = str(rng.choice(["lamellar", "hexagonal"])) if width < 0.1 else "lamellar"
+    family = _family(rng, view, lattice, width)
+    symmetry = _symmetry(rng, len(family["positions"]), lattice == "hexagonal")
+    return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
+
+
+def _halo(rng: np.random.Generator, view: _View) -> Component:
+    return Component("halo", _target(rng), **_maximum(rng, view))
+
+
+def _symmetric_halo(rng: np.random.Generator, view: _View) -> Component:
+    symmetry = _symmetry(rng, 1)
+    target = _target(rng, _contrast(symmetry["eta"]))
+    return Component("halo", target, **_maximum(rng, view), **symmetry)
+
+
+def _maximum(rng: np.random.Generator, view: _View) -> dict:
+    share = float(rng.beta(1.6, 2.0)) * 0.8 + 0.1
+    return {
+        "profile": "gaussian",
+        "positions": (view.q(share),),
+        "weights": (1.0,),
+        "width": float(rng.uniform(0.25, 0.5)),
+    }
+
+
+def _grains(rng: np.random.Generator, view: _View) -> Component:
+    """Rings of separate grains: spotted or textured by how much of the azimuth they cover."""
+    width = _width(rng, 0.08)
+    if rng.random() < 0.3:
+        family = _single(rng, view, width)
+    else:
+        family = _family(rng, view, _lattice(rng, width), width)
+    radii = radius_at(view.instrument, np.array(family["positions"])) / view.native
+    # A grain narrower than a prepared pixel could not be told from its neighbour.
+    mosaic = max(log_uniform(rng, 0.012, 0.16), 1.5 / float(np.median(radii)))
+    low, high = (0.03, 0.3) if rng.random() < 0.5 else (0.4, 2.5)
+    covered = log_uniform(rng, low, high)
+    count = covered * 2 * np.pi / mosaic
+    bounds = (np.ceil(low * 2 * np.pi / mosaic), np.floor(high * 2 * np.pi / mosaic))
+    bounds = (max(bounds[0], 2), max(bounds[1], 3))
+    grains = np.clip(rng.poisson(count, len(family["positions"])), *bounds)
+    symmetry = _symmetry(rng, len(family["positions"])) if rng.random() < 0.2 else {}
+    return Component(
+        "rings",
+        _target(rng, np.sqrt(1.3 / covered)),  # the spread of exponential, Gaussian grains
+        **family,
+        **symmetry,
+        mosaic=float(mosaic),
+        grains=tuple(int(n) for n in grains),
+        grain_seed=int(rng.integers(2**31)),
+    )
+
+
+def _crystal(rng: np.random.Generator, view: _View) -> Component:
+    """Spots of one crystal or superlattice: a plane lattice of 2-, 4- or 6-fold symmetry."""
+    fold = int(rng.choice([2, 4, 6], p=[0.4, 0.3, 0.3]))
+    first = view.q(float(rng.uniform(0.05, 0.35)))
+    angle = {2: float(rng.uniform(1.2, 1.57)), 4: np.pi / 2, 6: np.pi / 3}[fold]
+    ratio = float(rng.uniform(1.15, 2.2)) if fold == 2 else 1.0
+    return Component(
+        "crystal",
+        _target(rng),
+        params={
+            "ratio": ratio,
+            "angle": angle,
+            "spot_px": float(rng.uniform(0.6, 2.2)),
+            "damping": float(rng.uniform(0.1, 0.4)),
+            "scatter": float(rng.uniform(0.2, 1.2)),
+        },
+        positions=(first,),
+        fold=fold,
+        eta=1.0,
+        chi=(float(rng.uniform(0, 2 * np.pi)),),
+        grain_seed=int(rng.integers(2**31)),
+    )
+
+
+def _form_factor(rng: np.random.Generator, view: _View) -> Component:
+    radius = float(rng.uniform(2.5, 9)) / view.q(0.6)
+    return Component(
+        "form_factor",
+        _target(rng),
+        profile="sphere",
+        params={"radius": radius, "polydispersity": float(rng.uniform(0.12, 0.3))},
+    )
+
+
+def _low_q(rng: np.random.Generator, view: _View) -> Component:
+    profile = str(
+        rng.choice(["porod", "guinier", "ornstein_zernike", "debye_bueche", "guinier_porod"])
+    )
+    length = float(1 / view.q(float(rng.uniform(0.03, 0.4))))
+    params = {"length": length}
+    if profile in ("porod", "guinier_porod"):
+        params["exponent"] = float(rng.uniform(2, 4.3))
+    if profile == "porod":
+        params["length"] = 1 / view.q(0.0) * float(rng.uniform(0.5, 4))
+    stretched = rng.random() < 0.3
+    return Component(
+        "low_q",
+        _target(rng),
+        profile=profile,
+        params=params,
+        ellipticity=float(rng.uniform(1.4, 3)) if stretched else 1.0,
+        chi=(float(rng.uniform(0, np.pi)),) if stretched else (),
+    )
+
+
+def _high_q(rng: np.random.Generator, view: _View) -> Component:
+    length = float(1 / view.q(float(rng.uniform(0.35, 1.2))))
+    return Component("high_q", _target(rng), profile="high_q", params={"length": length})
+
+
+def _grazing(rng: np.random.Generator, view: _View) -> Component:
+    """A film at grazing incidence; lengths in units of the frame's longest side."""
+    horizon = float(rng.uniform(0.02, 0.12))
+    return Component(
+        "gisaxs",
+        _target(rng),
+        params={
+            "horizon": horizon,
+            "yoneda": horizon * float(rng.uniform(0.4, 1.0)),
+            "absorption": float(10 ** rng.uniform(-2.5, -1)),
+            "diffuse_width": float(rng.uniform(0.01, 0.2)),
+            "decay": float(rng.uniform(0.05, 0.4)),
+            "rods": float(rng.uniform(0.05, 1.0)) if rng.random() < 0.7 else 0.0,
+            "rod_spacing": float(rng.uniform(0.06, 0.3)),
+            "rod_width": float(rng.uniform(0.004, 0.02)),
+            "rod_length": float(rng.uniform(0.02, 0.15)),
+            "specular": float(rng.uniform(0.3, 5)),
+            "specular_width": float(rng.uniform(0.002, 0.01)),
+        },
+    )
+
+
+_COMPONENTS = {
+    "symmetric_ring": _symmetric_ring,
+    "symmetric_orders": _symmetric_orders,
+    "symmetric_halo": _symmetric_halo,
+    "powder": _powder,
+    "oval": _oval,
+    "random_rings": _random_rings,
+    "grains": _grains,
+    "halo": _halo,
+    "form_factor": _form_factor,
+    "standard": _standard,
+    "crystal": _crystal,
+}
