@@ -1,5 +1,8 @@
 """Mar345 and Bruker, read by fabio."""
 
+import struct
+
+import fabio.ext.mar345_IO  # noqa: F401 - fabio loads it late, when no file can be opened any more
 from fabio.bruker100image import Bruker100Image
 from fabio.brukerimage import BrukerImage
 from fabio.fabioimage import FabioImage
@@ -12,14 +15,23 @@ from scatterlens_models.decoding.verdicts import Probe
 
 
 def probe_mar345(data: bytes, limits: DecodeLimits) -> Probe:
-    """Shape of the image."""
-    return Probe("mar345", _read(Mar345Image(), data, "Mar345", limits).counts.shape, 1)
+    """Shape of the image, from the header."""
+    return Probe("mar345", _mar345_shape(data), 1)
 
 
 def read_mar345(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
     """Read the only image."""
     check_index(index, 1)
+    check_image_shape(_mar345_shape(data), limits)
     return _read(Mar345Image(), data, "Mar345", limits)
+
+
+def _mar345_shape(data: bytes) -> tuple[int, int]:
+    order = "<" if data.startswith(b"\xd2\x04") else ">"
+    (cols,), (pixels,) = (struct.unpack_from(order + "i", data, at) for at in (4, 20))
+    if cols < 1 or pixels < cols:
+        raise damaged("Mar345", "Its dimensions are not positive.")
+    return pixels // cols, cols
 
 
 def probe_bruker(data: bytes, limits: DecodeLimits) -> Probe:
