@@ -1,13 +1,15 @@
 """The gateway as an ASGI application with all its real parts, over a home folder of its own."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from scatterlens_service.app import create_app
-from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import Service, make_key
@@ -19,9 +21,7 @@ def make_settings(tmp_path, monkeypatch) -> Callable[..., Settings]:
         monkeypatch.setenv("SCATTERLENS_HOME", str(tmp_path))
         if not (tmp_path / "bundles").exists():
             make_bundle(tmp_path / "bundles")
-        settings = Settings(active_models=("linear",), min_free_share=0.0, **options)
-        migrate(settings.database)
-        return settings
+        return Settings(active_models=("linear",), min_free_share=0.0, **options)
 
     return make
 
@@ -33,8 +33,8 @@ def open_service(make_settings) -> Iterator[Callable[..., Service]]:
     def open_it(**options: object) -> Service:
         settings = make_settings(**options)
         client = TestClient(create_app(settings), raise_server_exceptions=False)
-        client.headers["Authorization"] = f"Bearer {make_key(settings, role='admin')}"
         opened.append(client.__enter__())
+        client.headers["Authorization"] = f"Bearer {make_key(settings, role='admin')}"
         return Service(client, settings)
 
     yield open_it
@@ -45,6 +45,22 @@ def open_service(make_settings) -> Iterator[Callable[..., Service]]:
 @pytest.fixture
 def service(open_service) -> Service:
     return open_service()
+
+
+@pytest.fixture
+def live(service) -> Iterator[str]:
+    """Address of a second gateway over the same home, behind a real server: for streams."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(service.settings), port=0, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = server.force_exit = True
+    thread.join(20)
 
 
 @pytest.fixture
