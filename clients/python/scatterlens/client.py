@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
 File = str | os.PathLike[str] | bytes
 """A path, or the bytes of a file."""
 
-_POLL_S = 10.0
+_POLL_S = 5.0
 """Longest single question to the gateway for a verdict; longer waits ask again."""
+_BETWEEN_POLLS_S = 0.1
 _UPLOADS = 8
 _CHUNK = 2**20
 _REFUSALS = (413, 415, 422)
@@ -147,7 +149,10 @@ class Client:
 
         """
         results = []
-        for outcome in self._outcomes(file, str(frames), wait, model, metadata):
+        outcomes = self._outcomes(
+            file, str(frames), wait, model, metadata, abandoned=threading.Event()
+        )
+        for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
             results.append(outcome.result)
@@ -167,9 +172,11 @@ class Client:
         A file that is missing or refused is an outcome with its error; the others go on.
         """
 
+        abandoned = threading.Event()
+
         def outcomes(file: File) -> list[Outcome]:
             try:
-                return self._outcomes(file, str(frames), wait, model, metadata)
+                return self._outcomes(file, str(frames), wait, model, metadata, abandoned)
             except (ScatterlensError, OSError) as error:
                 return [_unsent(file, error)]
 
@@ -178,6 +185,7 @@ class Client:
             for of_one_file in pool.map(outcomes, files):
                 yield from of_one_file
         finally:
+            abandoned.set()  # on Ctrl-C the threads shall not wait for verdicts any more
             pool.shutdown(cancel_futures=True)
 
     def submit(
@@ -209,6 +217,11 @@ class Client:
 
     def result(self, frame_id: str, *, wait: float = 60.0, model: str | None = None) -> Result:
         """Return what was seen in a frame sent before; raises as `annotate` does."""
+        return self._wait_for(frame_id, wait, model, threading.Event())
+
+    def _wait_for(
+        self, frame_id: str, wait: float, model: str | None, abandoned: threading.Event
+    ) -> Result:
         ends = time.monotonic() + wait
         while True:
             left = max(ends - time.monotonic(), 0.0)
@@ -223,7 +236,7 @@ class Client:
             if answer.state.is_final:
                 reason = answer.reason or _unexplained(answer.state)
                 raise FrameRejected(reason, frame_id, answer.state)
-            if time.monotonic() >= ends:
+            if time.monotonic() >= ends or abandoned.wait(_BETWEEN_POLLS_S):
                 raise StillPending(frame_id, wait)
 
     # Search and follow
@@ -322,17 +335,25 @@ class Client:
         wait: float,
         model: str | None,
         metadata: dict[str, object],
+        abandoned: threading.Event,
     ) -> list[Outcome]:
         """Send one file and wait for all its frames; an error of one frame stays with it."""
         items = self.submit(file, frames, model=model, **metadata)
-        return [self._outcome(_label(file), item, wait, model) for item in items]
+        return [self._outcome(_label(file), item, wait, model, abandoned) for item in items]
 
-    def _outcome(self, label: str, item: SubmittedFrame, wait: float, model: str | None) -> Outcome:
+    def _outcome(
+        self,
+        label: str,
+        item: SubmittedFrame,
+        wait: float,
+        model: str | None,
+        abandoned: threading.Event,
+    ) -> Outcome:
         if item.frame_id is None:
             reason = item.error or _unexplained(State.FAILED)
             return Outcome(label, None, State.FAILED, error=FrameRejected(reason))
         try:
-            result = self.result(item.frame_id, wait=wait, model=model)
+            result = self._wait_for(item.frame_id, wait, model, abandoned)
         except FrameRejected as error:
             return Outcome(label, item.frame_id, error.state, error=error)
         except ScatterlensError as error:

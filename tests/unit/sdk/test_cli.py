@@ -1,8 +1,10 @@
 """The command line from outside: what it prints, writes and returns."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -101,6 +103,20 @@ def test_a_wrong_key_ends_it_with_the_remedy(gateway, run_cli, frame):
     code, _, err = run_cli("annotate", frame)
     assert code == 1
     assert err.strip() == "Error: It went wrong. In this way. Do that."
+
+
+def test_ctrl_c_ends_it_although_no_verdict_comes(gateway, frame):
+    serve_one_frame(gateway)
+    gateway.answers.pop()
+    gateway.say(202, gateway.annotation("queued"))
+    command = [sys.executable, "-m", "scatterlens", "annotate", str(frame)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        ends = time.monotonic() + 20
+        while len(gateway.requests) < 4:
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
 
 
 def test_a_missing_extra_is_named_with_exit_code_2():

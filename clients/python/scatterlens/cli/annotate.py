@@ -88,7 +88,14 @@ def _with_progress(outcomes: Iterator[Outcome], files: int) -> Iterator[Outcome]
     """Show on stderr how far we are; a stack may turn out to have more frames than one."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    bar = Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar as progress:
         task = progress.add_task("annotate", total=files)
         for done, outcome in enumerate(outcomes, start=1):
             progress.update(task, completed=done, total=max(files, done))
