@@ -97,6 +97,9 @@ def evaluate(
     curves: Annotated[
         list[Path] | None, typer.Option(help="Run folders; their curves go into the card.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Picture of real frames with overlays.")
+    ] = None,
 ) -> None:
     """Measure a bundle: mAP, pointing game, real frames."""
     from scatterlens_models.evaluation.report import figures, render_card
@@ -104,6 +107,12 @@ def evaluate(
 
     path = Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle)
     loaded = load_bundle(path)
+    if sheet is not None:
+        if real is None:
+            raise typer.BadParameter("--sheet shows real frames: give their folder by --real")
+        from scatterlens_models.evaluation.sheet import real_sheet
+
+        real_sheet(loaded, real, sheet)
     found = figures(loaded, shards, real, curves or [])
     card = render_card(loaded, found)
     _console.print(card)

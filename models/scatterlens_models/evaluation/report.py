@@ -86,9 +86,7 @@ def read_curve(run: Path) -> list[dict[str, Any]]:
     return [{"passes": n, "mean_ap": round(ap, 4)} for n, ap in sorted(points.items())]
 
 
-def figures(
-    bundle: Bundle, shards: Path, real: Path | None, curves: list[Path]
-) -> dict[str, Any]:
+def figures(bundle: Bundle, shards: Path, real: Path | None, curves: list[Path]) -> dict[str, Any]:
     """All figures of a bundle, as they are written into it."""
     session = ModelSession(bundle)
     benchmark = benchmark_figures(session, shards)
@@ -158,12 +156,8 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         ]
         for attribute, entry in real["attributes"].items():
             low, high = entry["interval"]
-            lines.append(
-                _row(
-                    [attribute, entry["ap"], f"{low} to {high}", entry["chance"]]
-                    + [entry["positives"]]
-                )
-            )
+            cells = (entry["ap"], f"{low} to {high}", entry["chance"], entry["positives"])
+            lines.append(_row([attribute, *cells]))
         lines += ["", _row(["real frames", "hits", "false alarms"]), _row(["---"] * 3)]
         for attribute, entry in real["others"].items():
             lines.append(
@@ -183,8 +177,8 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         "",
         "## What it cannot do",
         "",
-        "- It was trained on simulated frames alone: on real frames its probabilities are calibrated"
-        " only as far as the simulator resembles the beamline.",
+        "- It was trained on simulated frames alone: on real frames its probabilities are"
+        " calibrated only as far as the simulator resembles the beamline.",
         "- It knows the attributes of its vocabulary and nothing else; `novelty` near 1 says that a"
         " frame is unlike all that it was trained on, and then no answer should be trusted.",
         "- The input is small: a spot or a line thinner than one network pixel may be invisible.",
