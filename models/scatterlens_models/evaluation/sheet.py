@@ -24,11 +24,8 @@ def choose(frames: Sequence[RealFrame], count: int) -> list[RealFrame]:
     for frame in frames:
         if frame.usable and (frame.labels == 1).any():
             by_source.setdefault(frame.source, []).append(frame)
-    turns = max(map(len, by_source.values()), default=0)
-    ordered = [
-        members[i] for i in range(turns) for members in by_source.values() if i < len(members)
-    ]
-    return ordered[:count]
+    turns = zip_longest(*by_source.values())
+    return [frame for turn in turns for frame in turn if frame is not None][:count]
 
 
 def _picture(frame: Frame) -> np.ndarray:
