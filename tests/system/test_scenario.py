@@ -1,0 +1,55 @@
+"""Nothing lost, nothing twice, and the same answers as without a service: in every mode.
+
+Fails where PostgreSQL or Redis is installed and does not start; skips where a program or the real
+files are absent.
+"""
+
+import pytest
+
+from support import scenario, servers
+from support.poison import make_poison
+
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def items(real_data):
+    return scenario.read_items(real_data)
+
+
+@pytest.fixture(scope="module")
+def poison():
+    return make_poison()
+
+
+@pytest.fixture(scope="module")
+def local(items, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as environment:
+        home = tmp_path_factory.mktemp("local")
+        environment.setenv("SCATTERLENS_HOME", str(home))
+        return scenario.annotate_locally(items, home)
+
+
+def require_all_once(outcome: scenario.Outcome, files: int) -> None:
+    print(outcome)
+    assert outcome.sent == files + -(-files // 10) + 1
+    assert outcome.frames == files + 1
+    assert outcome.jobs == {"done": files, "quarantined": 1}
+    assert outcome.annotations == outcome.distinct_annotations == files
+    assert outcome.refused == {"poison.h5": "quarantined: decode_crashed"}
+    assert outcome.worst_difference <= 1e-5
+    assert outcome.leased_again >= 1
+
+
+def test_embedded(items, poison, local, tmp_path):
+    require_all_once(scenario.run_embedded(items, poison, local, tmp_path), len(items))
+
+
+def test_deployed_with_redis_gone_for_twenty_seconds(items, poison, local, tmp_path):
+    try:
+        outcome = scenario.run_deployed(items, poison, local, tmp_path)
+    except servers.ProgramMissingError as missing:
+        pytest.skip(str(missing))
+    require_all_once(outcome, len(items))
+    assert outcome.submits_in_outage >= 20
+    assert outcome.slowest_submit_s < 10
