@@ -20,7 +20,8 @@ class DecodeLimits:
     """Decompressed over compressed bytes of a .gz or .bz2 file ..."""
     ratio_from_bytes: int = 64 * MIB
     """... once this much came out: a dark frame compresses a thousandfold and is harmless."""
-    wall_s: float = 10.0
+    wall_s: float = 30.0
+    """Longest wait; generous, since a busy machine makes innocent files wait for a processor."""
     cpu_s: int = 5
     memory_bytes: int = 3 * GIB
     """Address space of the process that decodes."""
