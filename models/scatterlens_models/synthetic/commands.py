@@ -12,6 +12,7 @@ from rich.table import Table
 
 from scatterlens_models.synthetic.dataset import (
     BrokenShardError,
+    BuildRunningError,
     UnknownSplitError,
     build,
     describe,
@@ -40,7 +41,7 @@ def build_command(
                 for frames in build(part, out / part.name.partition("/")[2], jobs):
                     progress.advance(task, frames)
         manifest = describe({part.name: out / part.name.partition("/")[2] for part in splits})
-    except (UnknownSplitError, BrokenShardError) as error:
+    except (UnknownSplitError, BrokenShardError, BuildRunningError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -4,11 +4,13 @@ A shard is one HDF5 file of up to 500 frames. It is written beside its place and
 it is whole, so that a build that was killed leaves no half shard and goes on where it stopped.
 """
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +40,10 @@ class UnknownSplitError(ValueError):
 
 class BrokenShardError(ValueError):
     """A shard is absent, half written or of another build; the message says what to do."""
+
+
+class BuildRunningError(RuntimeError):
+    """Another process is writing into the same folder; wait for it or choose another."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,29 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def build(split: Split, folder: Path, jobs: int = 1) -> Iterator[int]:
-    """Write what is missing of a split's shards; yields the frames of each shard as it is done."""
+    """Write what is missing of a split's shards; yields the frames of each shard as it is done.
+
+    One build at a time may write into a folder; `BuildRunningError` tells the second.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    with _sole_writer(folder):
+        yield from _build(split, folder, jobs)
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildRunningError(
+                f"another build is writing into {folder}; wait for it or choose another folder"
+            ) from None
+        yield
+
+
+def _build(split: Split, folder: Path, jobs: int) -> Iterator[int]:
     for leftover in folder.glob("*.part"):
         leftover.unlink()
     numbers = range(-(-split.frames // SHARD_FRAMES))
