@@ -31,12 +31,16 @@ Every error is a problem document (RFC 9457) with a `remedy`. Every request but 
 carries `Authorization: Bearer sl_...`."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the gateway; its resources are opened when it starts, and closed when it ends."""
+def create_app(settings: Settings, stopping: threading.Event | None = None) -> FastAPI:
+    """Build the gateway; its resources are opened when it starts, and closed when it ends.
+
+    Set `stopping` when the server begins to stop: streams and long polls then end by themselves.
+    """
+    stopping = stopping or threading.Event()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
-        async with _open_gateway(settings) as gateway:
+        async with _open_gateway(settings, stopping) as gateway:
             yield State(gateway=gateway)
 
     app = FastAPI(
@@ -60,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
         # First of all: the child must not inherit threads or connections of what follows.
         probe = stack.enter_context(DecodeChild())
@@ -72,7 +76,7 @@ async def _open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         blobs.clear_incoming()
         bell = open_bell(settings.redis_url)
         stack.callback(bell.close)
-        feed = EventFeed(engine)
+        feed = EventFeed(engine, stopping)
         await stack.enter_async_context(feed.running())
         stop = threading.Event()
         sweeper = threading.Thread(

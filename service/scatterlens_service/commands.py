@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -27,8 +28,8 @@ from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
 
 _START_KEY = "start"
-_GRACE_SECONDS = 3
-"""Open requests, event streams above all, may go on for so long after a stop."""
+_GRACE_SECONDS = 5
+"""Requests that are being answered may go on for so long after a stop."""
 
 Home = Annotated[
     Path | None,
@@ -72,14 +73,16 @@ def serve(
             link = f"{url}/  (make a key with `scatterlens keys create`)"
         # After its shutdown uvicorn raises the signal again: the stack must still be unwound.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        stopping = threading.Event()
         config = uvicorn.Config(
-            create_app(settings),
+            create_app(settings, stopping),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):
-            _Server(config, f"[bold]Scatterlens is ready:[/] {link}").run(sockets=[listener])
+            server = _Server(config, f"[bold]Scatterlens is ready:[/] {link}", stopping)
+            server.run(sockets=[listener])
 
 
 class PortError(OSError):
@@ -87,16 +90,21 @@ class PortError(OSError):
 
 
 class _Server(uvicorn.Server):
-    """Says so once requests are answered."""
+    """Says when requests are answered, and lets streams know when that ends."""
 
-    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: str, stopping: threading.Event) -> None:
         super().__init__(config)
         self._greeting = greeting
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             console.print(self._greeting, soft_wrap=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
 
 
 def _settings(home: Path | None) -> Settings:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Engine
@@ -19,12 +20,15 @@ _POLL_SECONDS = 0.1
 class EventFeed:
     """Wakes requests when something happens, so that none of them polls the database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, stopping: threading.Event) -> None:
         self._engine = engine
+        self._stopping = stopping
         self._changed = asyncio.Event()
         self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.newest = 0
         """Id of the newest event that was seen."""
+        self.closing = False
+        """The service stops: whoever waits should answer now."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -42,7 +46,7 @@ class EventFeed:
         """Wait for any event newer than `event_id`; False if none came within `timeout` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while self.newest <= event_id:
+                while self.newest <= event_id and not self.closing:
                     await self._changed.wait()
         return self.newest > event_id
 
@@ -61,6 +65,10 @@ class EventFeed:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
+            if self._stopping.is_set():
+                self.closing = True
+                self._wake(list(self._waiters))
+                return
             try:
                 rows = await run_in_threadpool(self._read)
             except SQLAlchemyError as error:
@@ -69,11 +77,14 @@ class EventFeed:
             if not rows:
                 continue
             self.newest = rows[-1].id
-            for row in rows:
-                for flag in self._waiters.get(row.frame_id, ()):
-                    flag.set()
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._wake(row.frame_id for row in rows)
+
+    def _wake(self, frame_ids: Iterable[str]) -> None:
+        for frame_id in frame_ids:
+            for flag in self._waiters.get(frame_id, ()):
+                flag.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _last(self) -> int:
         with ledger.reading(self._engine) as session:

@@ -1,8 +1,8 @@
 """`scatterlens worker`: annotate what the ledger holds, on this machine's CPU or GPU."""
 
 import logging
+import os
 import signal
-import sys
 import threading
 from types import FrameType
 from typing import Annotated, Literal
@@ -65,5 +65,6 @@ def _stop_by_signal(runtime: Runtime) -> None:
 
 
 def _stop_with_parent(runtime: Runtime) -> None:
-    sys.stdin.buffer.read()
+    # Not through `sys.stdin`: its lock, held by this thread, would abort a regular exit.
+    os.read(0, 1)
     runtime.stop.set()

@@ -52,7 +52,7 @@ async def follow_events(
 
 async def _stream(gateway: Gateway, caller: ledger.Principal, after: int) -> AsyncIterator[str]:
     yield ": connected\n\n"  # so that proxies and clients see the headers at once
-    while True:
+    while not gateway.feed.closing:
         newest = gateway.feed.newest
         rows = await run_in_threadpool(_read, gateway, caller, after)
         for row in rows:

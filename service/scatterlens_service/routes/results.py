@@ -60,7 +60,7 @@ async def read_annotation(
             happened.clear()
             found = await run_in_threadpool(_find, gateway, frame, model)
             left = ends - loop.time()
-            if found.state.is_final or left <= 0:
+            if found.state.is_final or left <= 0 or gateway.feed.closing:
                 break
             try:
                 await asyncio.wait_for(happened.wait(), min(left, _RECHECK_S))
