@@ -127,6 +127,7 @@ def test_the_command_counts_the_labels_of_a_folder(tiny):
     assert "3 frames" in result.output
 
 
+@pytest.mark.timeout(300)  # a hundred frames, on a machine that may be training beside it
 def test_the_benchmark_is_the_one_that_was_published():
     published = dataset.load_manifest("bench-v0")["parts"]["bench-v0/test"]
     split = dataset.find_splits("bench-v0/test")[0]
