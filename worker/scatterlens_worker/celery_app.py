@@ -4,16 +4,28 @@ Redis may lose, double or delay a message, and nothing happens but a look at the
 a second of waiting for the sweep. The settings are those that were measured against `kill -9`.
 """
 
-import logging
+from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.app.amqp import AMQP
+from celery.signals import worker_ready, worker_shutting_down
+from celery.worker import state
+from kombu import Connection
 
 from scatterlens_service.bell import DRAIN_TASK
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 
-_log = logging.getLogger(__name__)
+
+class _PromptConnection(Connection):
+    """Looks for a broker that is away every two seconds, rather than ever more seldom."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Connection:
+        return super().ensure_connection(*args, **{"interval_max": 2, **options})
+
+
+class _PromptAMQP(AMQP):
+    Connection = _PromptConnection
 
 
 def create_app(runtime: Runtime) -> Celery:
@@ -21,7 +33,9 @@ def create_app(runtime: Runtime) -> Celery:
 
     onnxruntime's threads and CUDA do not survive a fork, so there is none.
     """
-    app = Celery("scatterlens", broker=runtime.settings.redis_url, set_as_current=False)
+    app = Celery(
+        "scatterlens", broker=runtime.settings.redis_url, amqp=_PromptAMQP, set_as_current=False
+    )
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -64,7 +78,13 @@ def run_celery(runtime: Runtime, queues: list[str]) -> None:
     def stop(**_: object) -> None:
         runtime.stop.set()
 
+    def stop_if_asked(**_: object) -> None:
+        # A signal that came before Celery listened to signals.
+        if runtime.stop.is_set():
+            state.should_stop = 0
+
     worker_shutting_down.connect(stop)
+    worker_ready.connect(stop_if_asked)
     worker = app.Worker(
         hostname=f"scatterlens@{runtime.id}",
         queues=queues,

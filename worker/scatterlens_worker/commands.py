@@ -44,10 +44,10 @@ def worker(
         Console(stderr=True).print(f"[red]The worker cannot start:[/] {error}")
         raise typer.Exit(2) from None
     with runtime:
+        _stop_by_signal(runtime)
         if supervised:
-            threading.Thread(target=_stop_with_parent, args=[runtime], daemon=True).start()
+            threading.Thread(target=_stop_with_parent, daemon=True).start()
         if settings.redis_url is None:
-            _stop_by_signal(runtime)
             poll_forever(runtime)
         else:
             # Imported only here: the embedded mode needs no consumer.

@@ -1,0 +1,151 @@
+"""A Celery worker as operators start it, with a real Redis, over a ledger on SQLite."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scatterlens.schemas import State
+from scatterlens_service import ledger
+from scatterlens_service.bell import CeleryBell
+from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.bundles import active_bundles, to_model_version
+from scatterlens_service.migrations import migrate
+from scatterlens_service.settings import Settings
+from scatterlens_service.sweeping import sweep_forever
+from support.bundles import make_bundle
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Site:
+    """One installation: settings, ledger, blobs; workers are started by the command line."""
+
+    def __init__(self, home: Path, redis_url: str) -> None:
+        make_bundle(home / "bundles")
+        self.settings = Settings(home=home, redis_url=redis_url, active_models=("linear",))
+        migrate(self.settings.database)
+        self.engine = ledger.open_engine(self.settings.database)
+        self.blobs = BlobFolder(self.settings.blob_folder)
+        self.model = to_model_version(active_bundles(self.settings)[0])
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(self, ready_seconds: float = 2.0) -> subprocess.Popen[bytes]:
+        environment = os.environ | {
+            "SCATTERLENS_HOME": str(self.settings.home),
+            "SCATTERLENS_REDIS_URL": self.settings.redis_url or "",
+            "SCATTERLENS_ACTIVE_MODELS": "linear",
+        }
+        seen = len(self.seen_workers())
+        command = [sys.executable, "-m", "scatterlens", "worker"]
+        with (self.settings.home / "worker.log").open("ab") as log:
+            self.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        self.wait(lambda: len(self.seen_workers()) > seen, 40)
+        time.sleep(ready_seconds)  # the broker's connection comes after the first heartbeat
+        return self.workers[-1]
+
+    def seen_workers(self) -> tuple[ledger.SeenWorker, ...]:
+        with ledger.reading(self.engine) as session:
+            return ledger.queue_status(session).workers
+
+    def send(self, seed: int) -> str:
+        stream = io.BytesIO()
+        np.save(stream, np.random.default_rng(seed).poisson(9, (64, 64)).astype(np.int32))
+        frame = ledger.NewFrame(self.blobs.put_bytes(stream.getvalue()), 1, "npy")
+        with ledger.writing(self.engine) as session:
+            ledger.submit(session, [frame], ledger.Sender(), [self.model])
+        return frame.id
+
+    def is_done(self, frame_id: str) -> bool:
+        with ledger.reading(self.engine) as session:
+            found = ledger.get_annotation(session, frame_id, self.model.version)
+        return found is not None and found.state is State.DONE
+
+    def wait(self, condition, seconds: float) -> float:
+        """Seconds until the condition held; fails with the worker's log."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            if condition():
+                return time.monotonic() - began
+            time.sleep(0.02)
+        raise AssertionError((self.settings.home / "worker.log").read_text()[-5000:])
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.terminate()
+            worker.wait(40)
+        self.engine.dispose()
+
+
+@pytest.fixture
+def site(tmp_path, redis) -> Iterator[Site]:
+    site = Site(tmp_path, redis.url)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def bell(redis) -> Iterator[CeleryBell]:
+    bell = CeleryBell(redis.url)
+    yield bell
+    bell.close()
+
+
+def test_a_rung_worker_drains_the_ledger(site, bell):
+    site.start_worker()
+    frames = [site.send(seed) for seed in range(9)]
+    time.sleep(1)
+    assert not any(map(site.is_done, frames))  # it does not poll
+    bell.ring(ledger.LIVE)
+    site.wait(lambda: all(map(site.is_done, frames)), 15)
+
+
+def test_a_hundred_rings_cost_nothing_and_hurt_nothing(site, bell):
+    site.start_worker()
+    for seed in range(100):
+        bell.ring(ledger.LIVE)
+        if seed % 10 == 0:
+            site.send(seed)
+            time.sleep(0.05)
+    bell.ring(ledger.LIVE)
+
+    def empty() -> bool:
+        with ledger.reading(site.engine) as session:
+            return not ledger.has_queued(session)
+
+    site.wait(empty, 15)
+
+
+def test_an_emptied_redis_loses_no_work_and_is_found_again(site, bell, redis):
+    """The bell for the frame is lost with the broker; the sweep rings once it is back."""
+    site.start_worker()
+    stop = threading.Event()
+    sweeper = threading.Thread(target=sweep_forever, args=(site.engine, bell, site.settings, stop))
+    sweeper.start()
+    try:
+        redis.kill()
+        frame = site.send(1)
+        bell.ring(ledger.LIVE)
+        time.sleep(20)
+        assert not site.is_done(frame)
+        redis.start()
+        took = site.wait(lambda: site.is_done(frame), 30)
+        assert took < 15
+    finally:
+        stop.set()
+        sweeper.join()
+
+
+@pytest.mark.parametrize("after_seconds", [0.0, 5.0])
+def test_a_worker_that_is_asked_to_end_says_goodbye(site, after_seconds):
+    worker = site.start_worker(ready_seconds=after_seconds)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert site.seen_workers() == ()
