@@ -62,7 +62,7 @@ async def _stream(gateway: Gateway, caller: ledger.Principal, after: int) -> Asy
             continue
         # What lies between was not for this caller to see.
         after = max(after, newest)
-        if not await gateway.feed.wait_beyond(after, _HEARTBEAT_S):
+        if not await gateway.feed.wait_beyond(after, _HEARTBEAT_S) and not gateway.feed.closing:
             yield ": still here\n\n"
 
 

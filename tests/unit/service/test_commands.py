@@ -23,6 +23,8 @@ from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import picture
 
+pytestmark = pytest.mark.timeout(240)  # whole services start; on a busy machine that takes a while
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
@@ -55,11 +57,12 @@ def run_keys(home: Path, *arguments: str):
 
 def test_serve_takes_a_frame_and_answers_it_with_its_own_worker(home):
     with serving(home, "--port", "0") as (process, url, key):
-        with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as http:
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx2.Client(base_url=url, headers=headers, timeout=60) as http:
             sent = http.post("/api/v1/frames", content=picture(1))
             frame_id = sent.json()["items"][0]["frame_id"]
             path = f"/api/v1/frames/{frame_id}/annotation?wait=30"
-            answer = http.get(path, timeout=40).json()
+            answer = http.get(path).json()
             assert answer["state"] == "done"
             assert http.get(f"/api/v1/frames/{frame_id}/overlays/ring.png").status_code == 200
         kept = home / "connection.json"
@@ -150,3 +153,15 @@ def test_a_key_that_cannot_be_is_refused_with_what_can(tmp_path):
     assert refused.exit_code == 2
     assert "results:read" in refused.output
     assert run_keys(tmp_path, "create", "--name", "x", "--role", "king").exit_code == 2
+
+
+def test_an_open_event_stream_does_not_delay_the_end(home):
+    with serving(home, "--port", "0") as (process, url, key):
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx2.Client(headers=headers, timeout=40) as http:
+            with http.stream("GET", f"{url}/api/v1/events") as stream:
+                lines = stream.iter_lines()
+                assert next(lines).startswith(":")
+                process.send_signal(signal.SIGTERM)
+                assert not any(lines)  # the stream ends as a stream should
+    assert process.returncode == 0
