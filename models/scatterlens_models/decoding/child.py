@@ -114,9 +114,10 @@ class DecodeChild:
     @staticmethod
     def _outcome(answer: dict[str, Any]) -> dict[str, Any]:
         """What the child reports, or the error that its report or its end stands for."""
-        if answer["timeout"] or answer["exit"] == -signal.SIGXCPU:
+        killed = answer["exit"] != 0
+        if killed and (answer["timeout"] or answer["exit"] == -signal.SIGXCPU):
             raise DecodeCrashed("timeout", "Decoding took too long and was stopped.")
-        if answer["exit"] != 0 or not answer["report"]:
+        if killed or not answer["report"]:
             raise DecodeCrashed("crashed", "The process that decoded the file died.")
         outcome = json.loads(answer["report"])
         if "rejected" in outcome:
@@ -143,6 +144,10 @@ class DecodeChild:
             raise DecodeCrashed("timeout", "Decoding took too long and was stopped.") from None
         except OSError:
             answer = b""
+        except BaseException:
+            # Interrupted: the answer to this file must never be taken for that to the next.
+            self._stop()
+            raise
         if not answer:
             self._stop()
             raise DecodeCrashed("crashed", "The process that decodes was killed.")

@@ -32,18 +32,19 @@ def confine(limits: DecodeLimits) -> None:
     No new files, processes or core dumps; and where the kernel has Landlock (5.13 and later) no
     file can be opened and no TCP connection made. File descriptors that are open stay usable.
     """
-    for what, value in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, limits.cpu_s),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_CORE, 0),
+    for what, soft, hard in (
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        # At the soft limit comes SIGXCPU, which says why; at the hard one SIGKILL.
+        (resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_NPROC, 0, 0),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
-        _, hard = resource.getrlimit(what)
-        if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)
+        _, most = resource.getrlimit(what)
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(what, (value, value))
+            resource.setrlimit(what, (soft, hard))
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     give_up_files_and_network()
 

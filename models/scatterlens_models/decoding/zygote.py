@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import h5py
@@ -45,21 +46,16 @@ def main(descriptor: int) -> None:
     gc.collect()
     gc.freeze()  # children then copy no page merely because objects were counted
     owner = socket.socket(fileno=descriptor)
-    owner.send(b"{}")  # ready
-    while True:
-        try:
+    with suppress(ConnectionError):
+        owner.send(b"{}")  # ready
+        while True:
             message, descriptors, _, _ = socket.recv_fds(owner, 1 << 16, 2)
-        except ConnectionError:
-            return
-        if not message:
-            return
-        answer = _run(json.loads(message), descriptors, owner)
-        for opened in descriptors:
-            os.close(opened)
-        try:
+            if not message:
+                return
+            answer = _run(json.loads(message), descriptors, owner)
+            for opened in descriptors:
+                os.close(opened)
             owner.send(answer)
-        except ConnectionError:
-            return
 
 
 def _warm_up() -> None:

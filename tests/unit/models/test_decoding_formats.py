@@ -9,6 +9,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from fabio.bruker100image import Bruker100Image
 from fabio.brukerimage import BrukerImage
 from fabio.mar345image import Mar345Image
 from PIL import Image
@@ -65,12 +66,19 @@ def test_every_lossless_format_gives_its_counts_back(name, child: DecodeChild, t
     assert child.probe(path).shape == COUNTS.shape
 
 
-@pytest.mark.parametrize(("make", "counts"), [(mar345, RAMP), (bruker, COUNTS)])
+def bruker_100(folder: Path) -> bytes:
+    Bruker100Image(data=COUNTS.astype(np.uint8)).write(str(folder / "frame.sfrm"))
+    return (folder / "frame.sfrm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "counts"), [(mar345, RAMP), (bruker, COUNTS), (bruker_100, COUNTS)]
+)
 def test_formats_that_fabio_reads_open_in_the_confined_child(make, counts, child, tmp_path):
     path = tmp_path / "frame"
     path.write_bytes(make(tmp_path))
     frame = child.decode(path)
-    assert frame.format == make.__name__
+    assert frame.format == make.__name__.removesuffix("_100")
     np.testing.assert_array_equal(frame.image, counts)
 
 
