@@ -64,7 +64,7 @@ def _stop_by_signal(runtime: Runtime) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _stop_with_parent(runtime: Runtime) -> None:
+def _stop_with_parent() -> None:
     # Not through `sys.stdin`: its lock, held by this thread, would abort a regular exit.
     os.read(0, 1)
-    runtime.stop.set()
+    os.kill(os.getpid(), signal.SIGTERM)

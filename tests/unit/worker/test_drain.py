@@ -13,6 +13,7 @@ from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.stored import unpack
 from scatterlens_service import ledger
 from scatterlens_service.ledger import ModelVersion
+from scatterlens_worker.check import is_alive
 from scatterlens_worker.drain import drain, work_one_batch
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.results import to_json
@@ -256,3 +257,13 @@ def test_polling_survives_a_ledger_that_fails_for_a_while(runtime, send):
 def test_headers_become_what_every_database_takes():
     odd = {"a": float("nan"), "b": np.float64(1.5), 3: "x\0y\ud800", "c": [np.int32(1), None]}
     assert to_json(odd) == {"a": "nan", "b": 1.5, "3": "xy?", "c": ["1", None]}
+
+
+def test_a_container_is_healthy_while_its_worker_reports(settings):
+    assert not is_alive(settings)
+    with Runtime(settings):
+        end = time.monotonic() + 10
+        while not is_alive(settings) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert is_alive(settings)
+    assert not is_alive(settings)

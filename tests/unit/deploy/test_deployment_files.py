@@ -1,0 +1,184 @@
+"""The deployment files, read as their programs read them: there is no Docker engine in CI."""
+
+import configparser
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from scatterlens_service.commands import serve
+from scatterlens_service.settings import Settings
+from scatterlens_worker.commands import worker
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = {f"SCATTERLENS_{name.upper()}" for name in Settings.model_fields}
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def dockerfile() -> dict[str, list[tuple[str, str]]]:
+    """Instructions of each stage, in order; `FROM` first."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    stages: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        if not line.strip():
+            continue
+        instruction, rest = line.split(maxsplit=1)
+        if instruction == "FROM":
+            name = rest.split(" AS ")[1]
+            stages[name] = []
+        stages.setdefault(name, []).append((instruction, rest))
+    return stages
+
+
+def options(command) -> set[str]:
+    app = typer.Typer()
+    app.command()(command)
+    parameters = typer.main.get_command(app).params
+    return {name for one in parameters for name in (*one.opts, *one.secondary_opts)}
+
+
+def require_runnable(arguments: list[str]) -> None:
+    """The words after `scatterlens` name a command and options that it has."""
+    known = options({"serve": serve, "worker": worker}[arguments[0]])
+    used = {word for word in arguments[1:] if word.startswith("--")}
+    assert used <= known
+
+
+# --- compose
+
+
+def test_every_service_has_a_health_check_and_comes_back(compose):
+    for name, service in compose["services"].items():
+        assert service["healthcheck"]["test"], name
+        assert service["restart"] == "unless-stopped", name
+
+
+def test_all_parts_are_there(compose):
+    services = compose["services"]
+    assert set(services) == {"gateway", "worker", "worker-gpu", "postgres", "redis"}
+    assert services["worker-gpu"]["profiles"] == ["gpu"]
+
+
+def test_our_services_wait_for_healthy_servers_and_give_up_all_rights(compose):
+    for name in ("gateway", "worker", "worker-gpu"):
+        service = compose["services"][name]
+        assert {needed["condition"] for needed in service["depends_on"].values()} == {
+            "service_healthy"
+        }
+        assert set(service["depends_on"]) == {"postgres", "redis"}
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["volumes"] == ["data:/data"]
+
+
+def test_only_the_gateway_is_reachable_and_only_from_this_machine(compose):
+    published = {n: s["ports"] for n, s in compose["services"].items() if "ports" in s}
+    assert published == {"gateway": ["${SCATTERLENS_PORT:-127.0.0.1:8000}:8000"]}
+    assert compose["networks"]["inside"]["internal"] is True
+
+
+def test_compose_sets_only_settings_that_exist_and_runs_only_commands_that_exist(compose):
+    for name in ("gateway", "worker", "worker-gpu"):
+        service = compose["services"][name]
+        assert set(service["environment"]) <= SETTINGS
+        require_runnable(service["command"])
+
+
+def test_secrets_have_no_default(compose):
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert re.findall(r"\$\{\w*PASSWORD(?!:\?)", text) == []
+    example = (ROOT / "deploy" / "env.example").read_text()
+    assert re.findall(r"^\w*PASSWORD=.+", example, flags=re.MULTILINE) == []
+
+
+def test_a_worker_is_given_longer_to_end_than_it_may_take(compose):
+    for name in ("worker", "worker-gpu"):
+        grace = compose["services"][name]["stop_grace_period"]
+        assert int(grace.removesuffix("s")) > 25  # its soft shutdown
+
+
+def test_compose_builds_stages_that_exist(compose):
+    for service in compose["services"].values():
+        if "build" in service:
+            assert service["build"]["target"] in dockerfile()
+
+
+# --- images
+
+
+@pytest.mark.parametrize("target", ["cpu", "gpu", "train"])
+def test_an_image_runs_without_root_and_takes_dependencies_before_source(target):
+    stage = dockerfile()[target]
+    assert [rest for instruction, rest in stage if instruction == "USER"] == ["scatterlens"]
+    kinds = [instruction for instruction, _ in stage]
+    first_pip = kinds.index("RUN")
+    assert all(position > first_pip for position, kind in enumerate(kinds) if kind == "COPY")
+    assert ("ENTRYPOINT", '["scatterlens"]') in stage
+
+
+def test_an_image_never_holds_both_onnxruntimes():
+    gpu = " ".join(rest for _, rest in dockerfile()["gpu"])
+    assert "gpu" in gpu
+    assert not re.search(r"\[[^\]]*worker[^\]]*\]'", gpu)
+
+
+def test_everything_that_is_copied_into_an_image_exists_and_is_not_ignored():
+    kept = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    for stage in dockerfile().values():
+        for instruction, rest in stage:
+            if instruction == "COPY":
+                *sources, _ = shlex.split(rest)
+                assert set(sources) <= kept
+                assert all((ROOT / source).exists() for source in sources)
+
+
+# --- the rest
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_comes_back_within_a_second_and_runs_a_command_that_exists(path):
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # pyright: ignore
+    unit.read_string(path.read_text())
+    service = unit["Service"]
+    assert service["User"] == "scatterlens"
+    assert (service["Restart"], service["RestartSec"]) == ("always", "1")
+    assert service["NoNewPrivileges"] == "yes"
+    program, *arguments = service["ExecStart"].split()
+    assert program.endswith("/scatterlens")
+    require_runnable(arguments)
+
+
+def test_there_are_units_for_one_machine_and_for_many():
+    assert [path.name for path in UNITS] == [
+        "scatterlens-gateway.service",
+        "scatterlens-worker@.service",
+        "scatterlens.service",
+    ]
+
+
+def test_the_example_names_only_settings_that_exist():
+    text = (ROOT / "deploy" / "env.example").read_text()
+    named = set(re.findall(r"^#?(SCATTERLENS_\w+)=", text, flags=re.MULTILINE))
+    assert named - {"SCATTERLENS_PORT"} <= SETTINGS
+
+
+def test_redis_keeps_messages_on_disk_and_refuses_rather_than_forgets():
+    lines = (ROOT / "deploy" / "redis.conf").read_text().splitlines()
+    said = dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+    assert said["appendonly"] == "yes"
+    assert said["maxmemory-policy"] == "noeviction"
