@@ -41,6 +41,7 @@ function setStatus(state) {
 function showOnly(notice) {
   for (const id of ["locked", "empty", "failure"]) $(id).hidden = id !== notice;
   $("gallery").hidden = Boolean(notice);
+  $("tools").hidden = notice === "locked";
 }
 
 async function load(action) {
@@ -54,7 +55,7 @@ async function load(action) {
   } catch (error) {
     if (error.status === 401 || error.status === 403) {
       $("key-error").textContent = hasKey() ? error.message : "";
-      showOnly("locked");
+      setStatus("locked");
     } else if (!gallery.ids.length) {
       $("failure-title").textContent = error.title || "Something failed";
       $("failure-detail").textContent = `${error.message} ${error.remedy || ""}`;

@@ -26,6 +26,7 @@ export class Viewer {
     this.frame = this.annotation = this.shown = null;
     $("viewer-title").textContent = id.slice(0, 12);
     $("viewer-state").textContent = "";
+    this.dialog.dataset.state = "";
     for (const part of ["attributes", "attention", "facts"]) $(part).replaceChildren();
     this.#clear();
     await this.reload();
@@ -41,7 +42,7 @@ export class Viewer {
       Object.assign(this, { frame, annotation });
       $("viewer-title").textContent = frame.filename || id.slice(0, 12);
       $("viewer-state").textContent = stateWord(annotation.state);
-      $("viewer-state").dataset.state = annotation.state;
+      $("viewer-state").dataset.state = this.dialog.dataset.state = annotation.state;
       this.#writeFacts();
       this.#writeAttributes();
       await this.#writeAttention();
