@@ -48,7 +48,7 @@ class Gateway:
         self._wait_until_ready(log)
 
     def _wait_until_ready(self, log: Path) -> None:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 120
         while time.monotonic() < ends and self.process.poll() is None:
             connection = read_connection(self.home)
             if connection is not None:
@@ -60,6 +60,7 @@ class Gateway:
                 except ConnectionError:
                     pass
             time.sleep(0.1)
+        self.kill()
         raise RuntimeError(f"the gateway did not start:\n{log.read_text()[-3000:]}")
 
     def kill(self) -> None:
@@ -68,7 +69,10 @@ class Gateway:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(40)
+        try:
+            self.process.wait(40)
+        finally:
+            self.kill()
 
 
 @pytest.fixture(scope="module")
