@@ -54,8 +54,13 @@ class LocalAnnotator:
     """Owns a decode child and a loaded model; keep it for many files."""
 
     def __init__(self, model: str | None = None) -> None:
+        bundle = load_bundle(_bundle_path(model))
         self._child = DecodeChild()
-        self._session = ModelSession(load_bundle(_bundle_path(model)))
+        try:
+            self._session = ModelSession(bundle)
+        except BaseException:
+            self._child.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
