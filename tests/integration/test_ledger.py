@@ -6,14 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 
 from scatterlens.schemas import State
-from scatterlens_service import ledger
+from scatterlens_service import ledger, migrations
 from scatterlens_service.ledger import (
     FrameFilter,
     ModelVersion,
@@ -25,7 +28,7 @@ from scatterlens_service.ledger import (
     Verdict,
     WorkerReport,
 )
-from scatterlens_service.ledger.tables import Annotation, Job, Submission, Table
+from scatterlens_service.ledger.tables import Annotation, Job, Submission, Table, Worker
 from scatterlens_service.migrations import migrate_engine
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
@@ -105,6 +108,17 @@ def test_migrating_again_and_at_once_changes_nothing(engine):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: migrate_engine(engine), range(4)))
     assert found(engine) == [frame(1).id]
+
+
+def test_the_migrations_can_be_undone_and_done_again(engine):
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.execution_options(scatterlens_writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+    migrate_engine(engine)
+    assert set(inspect(engine).get_table_names()) == {*Table.metadata.tables, "alembic_version"}
 
 
 # --- taking in
@@ -367,12 +381,36 @@ def test_an_abandoned_job_counts_as_a_lost_lease_without_waiting(engine):
 # --- watching over
 
 
+def test_several_sweeps_at_once_count_a_lost_lease_once(engine):
+    submit(engine, *(frame(n) for n in range(20)))
+    lease(engine)
+    with ledger.writing(engine) as session:
+        session.execute(text("UPDATE jobs SET lease_until = 0"))
+
+    def sweep(_: int) -> int:
+        with ledger.writing(engine) as session:
+            return ledger.sweep(session)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(sweep, range(8))) == 20
+    with ledger.reading(engine) as session:
+        assert set(session.scalars(select(Job.lost_leases))) == {1}
+
+
+def test_a_worker_that_was_killed_is_forgotten_in_the_end(engine):
+    with ledger.writing(engine) as session:
+        ledger.heartbeat(session, WorkerReport("killed", "cpu", "CPU"), [], 60)
+        session.execute(text("UPDATE workers SET seen = seen - 4000"))
+        ledger.heartbeat(session, WorkerReport("w", "cpu", "CPU"), [], 60)
+        assert list(session.scalars(select(Worker.id))) == ["w"]
+
+
 def test_old_queued_jobs_name_their_queue_for_the_bell(engine):
     submit(engine, frame(1))
     submit(engine, frame(2), queue=ledger.BATCH)
     with ledger.reading(engine) as session:
         assert ledger.queues_to_ring(session, 60) == []
-        assert ledger.queues_to_ring(session, 0) == [ledger.BATCH, ledger.LIVE]
+        assert ledger.queues_to_ring(session, 0) == [ledger.LIVE, ledger.BATCH]
 
 
 def test_the_status_counts_jobs_and_names_workers_until_they_leave(engine):

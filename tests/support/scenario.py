@@ -24,7 +24,6 @@ import numpy as np
 from sqlalchemy import text
 
 from scatterlens import Client
-from scatterlens.connection import read_connection
 from scatterlens_models.bundle import shipped_bundles
 from scatterlens_models.local import LocalAnnotator
 from scatterlens_service import ledger
@@ -78,6 +77,7 @@ class Service:
             "OMP_NUM_THREADS": "1",
             **environment,
         }
+        self.database = environment.get("SCATTERLENS_DATABASE_URL", Settings(home=home).database)
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -141,12 +141,10 @@ def run_embedded(items: Sequence[Item], poison: bytes, local: Local, home: Path)
         key = _wait_until_ready(service, gateway)
         deck = _deck(items, poison, home)
         third = len(deck) // 3
-        submits = _send(service, key, deck[:third])
-        _kill_worker_of(gateway.pid)
+        submits = _send(service, key, deck[:third], victim=_worker_of(gateway.pid))
         submits += _send(service, key, deck[third:])
-        database = Settings(home=home).database
-        _wait_until_decided(database)
-        return _count("embedded", database, items, poison, local, submits, began)
+        _wait_until_decided(service.database)
+        return _count("embedded", service.database, items, poison, local, submits, began)
     except Exception:
         print(service.logs(), file=sys.stderr)
         raise
@@ -170,8 +168,7 @@ def run_deployed(items: Sequence[Item], poison: bytes, local: Local, home: Path)
             key = _wait_until_ready(service, gateway, workers=2)
             deck = _deck(items, poison, home)
             third = len(deck) // 3
-            submits = _send(service, key, deck[:third])
-            workers[0].kill()
+            submits = _send(service, key, deck[:third], victim=workers[0].pid)
             redis.kill()
             outage = time.monotonic()
             # The rest of the second third comes late enough to find the workers idle and unrung.
@@ -210,11 +207,16 @@ def _deck(items: Sequence[Item], poison: bytes, home: Path) -> list[Item]:
 
 
 def _send(
-    service: Service, key: tuple[str, str], deck: Sequence[Item], pause_seconds: float = 0.0
+    service: Service,
+    key: tuple[str, str],
+    deck: Sequence[Item],
+    pause_seconds: float = 0.0,
+    victim: int | None = None,
 ) -> list[float]:
     """Send with eight clients at once; seconds that each acknowledgement took.
 
-    Nothing is tried again: any refusal fails the scenario.
+    Nothing is tried again: any refusal fails the scenario. Meanwhile the worker with process id
+    `victim` is killed as soon as it holds a lease.
     """
 
     def send_share(number: int) -> list[float]:
@@ -228,8 +230,12 @@ def _send(
                 time.sleep(pause_seconds)
         return taken
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        return [seconds for share in pool.map(send_share, range(CLIENTS)) for seconds in share]
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        kill = None if victim is None else pool.submit(_kill_at_work, service.database, victim)
+        shares = list(pool.map(send_share, range(CLIENTS)))
+        if kill is not None:
+            kill.result()
+    return [seconds for share in shares for seconds in share]
 
 
 def _wait_until_ready(
@@ -239,43 +245,53 @@ def _wait_until_ready(
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end and gateway.poll() is None:
         time.sleep(0.2)
-        database = Settings(home=service.home).database
-        database = service.environment.get("SCATTERLENS_DATABASE_URL", database)
-        connection = read_connection(service.home)
-        if connection is None and "SCATTERLENS_REDIS_URL" not in service.environment:
+        url = _address(service)
+        if url is None:
             continue
+        engine = ledger.open_engine(service.database)
         try:
-            engine = ledger.open_engine(database)
             with ledger.writing(engine) as session:
-                if len(ledger.queue_status(session).workers) < workers:
-                    continue
-                key = ledger.create_key(session, "scenario")
-        except Exception:
-            continue
+                if len(ledger.queue_status(session).workers) >= workers:
+                    return url, ledger.create_key(session, "scenario")
         finally:
             engine.dispose()
-        url = _address(service, gateway.pid)
-        if url is not None:
-            return url, key
     raise RuntimeError("the service did not become ready")
 
 
-def _address(service: Service, pid: int) -> str | None:
-    """Where the gateway says it listens."""
-    log = service.home / "0.log"
-    for word in log.read_text().split():
+def _address(service: Service) -> str | None:
+    """Where the gateway, the process that was started first, says it listens."""
+    for word in (service.home / "0.log").read_text().split():
         if word.startswith("http://127.0.0.1:"):
             return word.split("/#")[0].rstrip("/")
     return None
 
 
-def _kill_worker_of(gateway_pid: int) -> None:
+def _worker_of(gateway_pid: int) -> int:
+    """Process id of the worker that a gateway supervises."""
     children = Path(f"/proc/{gateway_pid}/task/{gateway_pid}/children").read_text().split()
     for pid in map(int, children):
         if b"scatterlens_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-            return
-    raise RuntimeError("the gateway has no worker to kill")
+            return pid
+    raise RuntimeError("the gateway has no worker")
+
+
+def _kill_at_work(database: str, pid: int) -> None:
+    """`kill -9` a worker while it holds a lease."""
+    engine = ledger.open_engine(database)
+    holds = text(
+        "SELECT count(*) FROM jobs WHERE state = 'leased' AND worker_id LIKE :worker"
+    ).bindparams(worker=f"%:{pid}:%")
+    end = time.monotonic() + _READY_SECONDS
+    try:
+        while time.monotonic() < end:
+            with engine.connect() as connection:
+                if connection.scalar(holds):
+                    os.kill(pid, signal.SIGKILL)
+                    return
+            time.sleep(0.005)
+    finally:
+        engine.dispose()
+    raise RuntimeError(f"worker {pid} never held a lease")
 
 
 def _wait_until_decided(database: str) -> None:

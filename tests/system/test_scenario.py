@@ -38,7 +38,7 @@ def require_all_once(outcome: scenario.Outcome, files: int) -> None:
     assert outcome.annotations == outcome.distinct_annotations == files
     assert outcome.refused == {"poison.h5": "quarantined: decode_crashed"}
     assert outcome.worst_difference <= 1e-5
-    assert outcome.leased_again >= 1
+    assert outcome.leased_again >= 2  # the poison, and what the killed worker held
 
 
 def test_embedded(items, poison, local, tmp_path):
@@ -52,4 +52,4 @@ def test_deployed_with_redis_gone_for_twenty_seconds(items, poison, local, tmp_p
         pytest.skip(str(missing))
     require_all_once(outcome, len(items))
     assert outcome.submits_in_outage >= 20
-    assert outcome.slowest_submit_s < 10
+    assert outcome.slowest_submit_s < 30

@@ -27,6 +27,7 @@ from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Sco
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
+_FORGET_WORKER_SECONDS = 3600.0
 
 
 def lease(
@@ -128,6 +129,8 @@ def heartbeat(
     seen = session.merge(Worker(**report, seen=0.0))
     session.flush()
     session.execute(update(Worker).where(Worker.id == seen.id).values(seen=Clock()))
+    # Those that were killed never said goodbye.
+    session.execute(delete(Worker).where(Worker.seen < Clock() - _FORGET_WORKER_SECONDS))
     if not held:
         return 0
     prolonged = session.execute(
@@ -281,10 +284,15 @@ _NO_VERDICT = Verdict(
 
 def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
     """Queues with a job that nobody took for so long: their bell may have been lost."""
-    old = select(Job.queue).where(
-        Job.state == State.QUEUED, Job.queued < Clock() - older_than_seconds
-    )
-    return sorted(session.scalars(old.distinct()))
+
+    def is_forgotten(queue: str) -> bool:
+        # The job with the lowest id is the oldest: one look at the index, however long the queue.
+        oldest = select(Job.queued < Clock() - older_than_seconds).where(
+            Job.state == State.QUEUED, Job.queue == queue
+        )
+        return bool(session.scalar(oldest.order_by(Job.id).limit(1)))
+
+    return [queue for queue in (LIVE, BATCH) if is_forgotten(queue)]
 
 
 def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
