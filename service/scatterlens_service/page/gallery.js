@@ -95,17 +95,20 @@ export class Gallery {
     item.querySelector(".tags").replaceChildren(...chips);
   }
 
-  async #loadVisible(entries) {
+  #loadVisible(entries) {
     for (const { target, isIntersecting } of entries) {
       const card = this.cards.get(target.dataset.frame);
-      if (!isIntersecting || !card || card.url || card.frame.state !== "done") continue;
-      card.url = "loading";
-      try {
-        card.url = await pictureUrl(`/frames/${card.frame.frame_id}/preview.png?size=256`);
-        target.querySelector("img").src = card.url;
-      } catch {
-        card.url = null;
-      }
+      if (isIntersecting && card && !card.url && card.frame.state === "done") this.#load(card);
+    }
+  }
+
+  async #load(card) {
+    card.url = "loading";
+    try {
+      card.url = await pictureUrl(`/frames/${card.frame.frame_id}/preview.png?size=256`);
+      card.item.querySelector("img").src = card.url;
+    } catch {
+      card.url = null; // tried again when it is scrolled into view again
     }
   }
 

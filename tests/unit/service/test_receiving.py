@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import socket
 import struct
 import time
 import zlib
@@ -343,3 +344,25 @@ def test_a_ledger_that_is_away_is_said_without_its_details(service):
     problem = assert_refused(response, 503, "ledger_unavailable")
     assert response.headers["retry-after"]
     assert "submissions" not in json.dumps(problem)
+
+
+def test_a_client_that_goes_away_leaves_nothing(service, live):
+    address = live.removeprefix("http://").split(":")
+    key = service.http.headers["Authorization"]
+    with socket.create_connection((address[0], int(address[1]))) as line:
+        line.sendall(
+            f"POST /api/v1/frames HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
+            f"Content-Length: 5000000\r\n\r\n".encode()
+        )
+        line.sendall(b"\x93NUMPY" + bytes(3_000_000))
+        incoming = service.settings.blob_folder / "incoming"
+        wait_until(lambda: any(incoming.iterdir()))
+    wait_until(lambda: not any(incoming.iterdir()))
+    assert set(service.kept().values()) == {0}
+
+
+def wait_until(condition) -> None:
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)

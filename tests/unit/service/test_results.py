@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scatterlens_models.bundle import load_bundle
+from scatterlens_models.bundle import load_bundle, seal_bundle
 from scatterlens_models.overlay import overlay
-from scatterlens_models.stored import unpack
+from scatterlens_models.preprocess import Placement
+from scatterlens_models.stored import StoredAnnotation, pack, unpack
 from scatterlens_service import ledger
 from scatterlens_service.blobs import BlobFolder
 from support.gateway import npy, picture
@@ -326,3 +327,45 @@ def test_a_real_frame_goes_all_the_way(service, work, real_cbf):
     pixels = load_png(service.get(f"frames/{frame_id}/overlays/halo.png"))
     assert pixels.shape == (840, 738, 3)
     assert service.get(f"frames/{frame_id}/raw").content == real_cbf
+
+
+def test_attention_maps_are_drawn_where_a_method_has_them(make_settings, open_service):
+    folder = make_settings().bundle_folder / "linear"
+    content = json.loads((folder / "bundle.json").read_text())
+    content |= {"attention_names": ["spatial_1", "spatial_2"]}
+    seal_bundle(folder, {k: v for k, v in content.items() if k not in ("format", "files")})
+    service = open_service()
+    frame_id = service.post(picture(1)).json()["items"][0]["frame_id"]
+    maps = np.random.default_rng(0).random((2, 8, 8)).astype(np.float16)
+    complete(service, stored_with_attention(maps))
+    assert service.get("models").json()[0]["attention_names"] == ["spatial_1", "spatial_2"]
+    cells = load(service.get(f"frames/{frame_id}/attention/spatial_2.npy", space="cells"))
+    np.testing.assert_array_equal(cells, maps[1].astype(np.float32))
+    assert load(service.get(f"frames/{frame_id}/attention/spatial_2.npy")).shape == (96, 128)
+    assert load_png(service.get(f"frames/{frame_id}/attention/spatial_2.png")).shape == (96, 128, 3)
+
+
+def stored_with_attention(maps: np.ndarray) -> StoredAnnotation:
+    shape = (96, 128)
+    return StoredAnnotation(
+        attribute_maps=np.zeros((20, 8, 8), np.float16),
+        attention_maps=maps,
+        features=np.zeros(2, np.float16),
+        preview=np.full(shape, 0.3, np.float16),
+        preview_mask=np.zeros(shape, bool),
+        mask=np.zeros(shape, bool),
+        placement=Placement.centered(shape, 64),
+    )
+
+
+def complete(service, stored: StoredAnnotation) -> None:
+    """Answer the only job, as a worker would."""
+    blob = BlobFolder(service.settings.blob_folder).put_bytes(pack(stored))
+    answer = ledger.NewAnnotation(
+        [ledger.Score("ring", 0.5, 0.5, True)], 0.1, 0.0, {}, "none", blob, (96, 128), {}, None
+    )
+    engine = ledger.open_engine(service.settings.database)
+    with ledger.writing(engine) as session:
+        (job,) = ledger.lease(session, "me", 1, 10.0)
+        assert ledger.complete(session, job, answer)
+    engine.dispose()
