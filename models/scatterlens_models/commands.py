@@ -56,6 +56,9 @@ def train(
     seed: Annotated[int, typer.Option()] = 1,
     size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    specialised: Annotated[
+        str | None, typer.Option(help="none, sampled or exact; default: as the recipe says.")
+    ] = None,
     compiled: Annotated[bool, typer.Option(help="Fuse kernels: minutes to start.")] = False,
 ) -> None:
     """Train a network on simulated frames and export it."""
@@ -69,6 +72,8 @@ def train(
         raise typer.BadParameter(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
     torch.set_num_threads(threads)
     chosen = dataclasses.replace(RECIPES[recipe](passes, seed), input_size=size)
+    if specialised is not None:
+        chosen = dataclasses.replace(chosen, specialised=specialised)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,7 +8,8 @@ Where the paper is silent:
 - the bypass is a 1 x 1 convolution with batch normalisation where the channels change;
 - a ReLU follows the addition, so that the class activation maps rest on features >= 0;
 - the two pooled paths of the channel attention are summed before batch normalisation;
-- pooling over channels is stacked as (maximum, mean), as in CBAM.
+- pooling over channels is stacked as (maximum, mean), as in CBAM;
+- a channel with each frame's own contrast joins the input (`layers.Standardise`).
 
 Deviations of the slim form (each an argument): hidden size C/4, 32 visual words, and side outputs
 from block 2 on, because the assignment map of block 1 costs more than all its convolutions.
@@ -32,6 +33,7 @@ from scatterlens_models.nets.layers import (
     initialise,
     pooled_head,
     scaled_channels,
+    stem,
 )
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -171,7 +173,8 @@ class AAMVGG(nn.Module):
             )
         branches = len(groups)
         channels = scaled_channels(width, multiple_of=branches)
-        inputs = (in_channels, *channels[:-1])
+        self.stem, first = stem(in_channels)
+        inputs = (first, *channels[:-1])
         self.groups = tuple(tuple(group) for group in groups)
         self.poolings = poolings
         self.first_side = first_side
@@ -197,6 +200,7 @@ class AAMVGG(nn.Module):
 
     def _stages(self, x_BCHW: torch.Tensor) -> list[tuple[Attended, torch.Tensor]]:
         """Of each block: what its attention gave, and the grid after the addition."""
+        x_BCHW = self.stem(x_BCHW)
         stages = []
         for block, bypass, attention in zip(
             self.blocks, self.bypasses, self.attentions, strict=True

@@ -34,6 +34,30 @@ class Explanation(NamedTuple):
     """Pooled features (B, D)."""
 
 
+class Standardise(nn.Module):
+    """Add a channel with each frame's contrast: (x - mean) / deviation over its live pixels.
+
+    Exposures differ by factors of a thousand, and batch normalisation sees only the batch: without
+    this channel the bright frames of a batch decide the scale and the weak ones vanish.
+    """
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """(B, 2, H, W) to (B, 3, H, W); the last channel is coverage, as in the prepared frame."""
+        value, coverage = x_BCHW[:, :1], x_BCHW[:, 1:2]
+        area = coverage.sum(dim=(2, 3), keepdim=True).clamp_min(1.0)
+        offset = (value - (value * coverage).sum(dim=(2, 3), keepdim=True) / area) * coverage
+        deviation = ((offset * offset).sum(dim=(2, 3), keepdim=True) / area + 1e-6).sqrt()
+        return torch.cat((offset / deviation, value, coverage), dim=1)
+
+
+def stem(in_channels: int) -> tuple[nn.Module, int]:
+    """What stands before the first block, and how many channels it gives.
+
+    A prepared frame (value, coverage) is standardised; any other input passes as it is.
+    """
+    return (Standardise(), 3) if in_channels == 2 else (nn.Identity(), in_channels)
+
+
 def scaled_channels(width: float, multiple_of: int = 1) -> tuple[int, ...]:
     """Channels of the five VGG-16 blocks at a width factor.
 

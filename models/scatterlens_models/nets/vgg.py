@@ -17,6 +17,7 @@ from scatterlens_models.nets.layers import (
     initialise,
     pooled_head,
     scaled_channels,
+    stem,
 )
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -36,7 +37,8 @@ class VGG(nn.Module):
     ) -> None:
         super().__init__()
         channels = scaled_channels(width)
-        inputs = (in_channels, *channels[:-1])
+        self.stem, first = stem(in_channels)
+        inputs = (first, *channels[:-1])
         self.blocks = nn.ModuleList(
             conv_stack(c_in, c_out, layers)
             for c_in, c_out, layers in zip(inputs, channels, VGG16_LAYERS, strict=True)
@@ -49,6 +51,7 @@ class VGG(nn.Module):
 
     def last_map(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         """Features before pooling, (B, C, h, w)."""
+        x_BCHW = self.stem(x_BCHW)
         for stage, block in enumerate(self.blocks):
             x_BCHW = block(x_BCHW)
             if stage < self.poolings:

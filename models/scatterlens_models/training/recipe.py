@@ -33,6 +33,10 @@ class Recipe:
     """Flips and quarter turns: no attribute of aam20 speaks of a direction."""
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        if self.specialised not in ("none", "sampled", "exact"):
+            raise ValueError(f"specialised is none, sampled or exact, not {self.specialised!r}")
+
     def to_json(self) -> str:
         """Text for a run's folder."""
         return json.dumps(asdict(self), indent=2)

@@ -6,6 +6,7 @@ import torch
 
 from scatterlens_models.nets import build
 from scatterlens_models.nets.aam import AAMVGG, Aggregation, Attention
+from scatterlens_models.nets.layers import stem
 from scatterlens_models.vocabulary import load_vocabulary
 
 GROUPS = ((0, 1), (2, 3), (4,), (5, 6, 7))
@@ -131,3 +132,22 @@ def test_channels_that_do_not_divide_into_the_branches_are_refused():
 def test_an_unknown_method_is_refused_with_those_that_exist():
     with pytest.raises(ValueError, match="aam, vgg"):
         build("resnet", load_vocabulary("aam20"))
+
+
+def test_the_stem_standardises_live_pixels_frame_by_frame():
+    rng = np.random.default_rng(6)
+    value = rng.random((2, 8, 8))
+    coverage = (rng.random((2, 8, 8)) > 0.3).astype(float)
+    value[1] *= 1e-2
+    module, channels = stem(2)
+    found = module(torch.from_numpy(np.stack((value * coverage, coverage), axis=1))).numpy()
+    assert found.shape == (2, channels, 8, 8)
+    for frame in range(2):
+        live = coverage[frame] == 1
+        contrast = found[frame, 0][live]
+        expected = (value[frame][live] - value[frame][live].mean()) / value[frame][live].std()
+        # The smallest deviation that counts, 1e-3, is a tenth of the weak frame's.
+        np.testing.assert_allclose(contrast, expected, rtol=0.1)
+        assert np.abs(found[frame, 0][~live]).max() == 0
+    empty = module(torch.zeros(1, 2, 8, 8)).numpy()
+    assert np.abs(empty).max() == 0
