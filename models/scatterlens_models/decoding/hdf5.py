@@ -187,12 +187,11 @@ def _image_dataset(
         )
     check_image_shape(dataset.shape[-2:], limits)
     check_frames(dataset.shape[0] if dataset.ndim == 3 else 1, limits)
-    chunk_bytes = math.prod(dataset.chunks or (1,)) * dataset.dtype.itemsize
-    if chunk_bytes > limits.decompressed_bytes:
+    if _chunk_bytes(dataset) > limits.decompressed_bytes:
         raise FrameRejected(
             "too_large",
             "Chunks too large",
-            f"One chunk of the images unpacks to {chunk_bytes >> 20} MiB.",
+            f"One chunk of the images unpacks to {_chunk_bytes(dataset) >> 20} MiB.",
             "Save the images with one frame in each chunk.",
         )
     return dataset
@@ -215,12 +214,17 @@ def _choose(file: h5py.File, entries: dict[str, _Entry]) -> _Entry | None:
 
 def _signal_paths(file: h5py.File, entries: dict[str, _Entry]) -> Iterator[str]:
     """Paths that NXdata groups name as their signal."""
-    for path in {path.rpartition("/")[0] for path in entries}:
+    for path in dict.fromkeys(path.rpartition("/")[0] for path in entries):
         if not path:
             continue
         attributes = file[path].attrs
         if _text(attributes.get("NX_class")) == "NXdata" and "signal" in attributes:
             yield f"{path}/{_text(attributes['signal'])}"
+
+
+def _chunk_bytes(dataset: h5py.Dataset) -> int:
+    """Size of one unpacked chunk; 0 for data that is not chunked."""
+    return math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
 
 
 def _is_stack(dataset: h5py.Dataset) -> bool:
@@ -271,6 +275,8 @@ class _Neighbours:
             if entry is None or entry.problem or entry.dataset.dtype.kind not in "iu":
                 continue
             mask = entry.dataset
+            if _chunk_bytes(mask) > limits.decompressed_bytes:
+                continue
             if mask.shape == shape:
                 return (mask[()] & _GOOD_BITS) != 0
             if mask.ndim == 3 and mask.shape[1:] == shape and mask.shape[0] >= 1:
