@@ -30,15 +30,14 @@ class FrameAnnotation:
 
 def _block_sums(values: np.ndarray, step: int) -> np.ndarray:
     """Sums over blocks of step x step pixels, the last ones cut off by the edge; float32."""
-    height, width = values.shape
-    padded = np.zeros((-(-height // step) * step, -(-width // step) * step), np.float32)
-    padded[:height, :width] = values
-    rows = padded[::step].copy()
+    rows = values[::step].astype(np.float32)
     for offset in range(1, step):
-        rows += padded[offset::step]
+        part = values[offset::step]
+        rows[: len(part)] += part
     sums = rows[:, ::step].copy()
     for offset in range(1, step):
-        sums += rows[:, offset::step]
+        part = rows[:, offset::step]
+        sums[:, : part.shape[1]] += part
     return sums
 
 
