@@ -1,20 +1,18 @@
 """The client of a gateway: send frames, wait for what was seen in them, search, follow events."""
 
 import base64
-import hashlib
-import io
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, overload
+from typing import overload
 
 from pydantic import TypeAdapter
 
+from scatterlens.arrays import GatewayArrays
 from scatterlens.connection import find_connection
 from scatterlens.errors import (
     ApiError,
@@ -23,6 +21,7 @@ from scatterlens.errors import (
     StillPending,
     TransportError,
 )
+from scatterlens.files import File, label, open_file, sha256
 from scatterlens.result import Result
 from scatterlens.schemas import (
     Annotation,
@@ -41,17 +40,10 @@ from scatterlens.schemas import (
 )
 from scatterlens.transport import Transport, read
 
-if TYPE_CHECKING:
-    import numpy as np
-
-File = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a file."""
-
 _POLL_S = 5.0
 """Longest single question to the gateway for a verdict; longer waits ask again."""
 _BETWEEN_POLLS_S = 0.1
 _UPLOADS = 8
-_CHUNK = 2**20
 _REFUSALS = (413, 415, 422)
 """Statuses that speak of the file itself, not of the gateway or the key ..."""
 _OUR_FAULTS = ("invalid_request", "bad_metadata", "bad_selection", "bad_digest")
@@ -92,7 +84,7 @@ class Client:
         connection = find_connection(url, key)
         self.url = connection.url
         self._transport = Transport(connection, retry_s, timeout_s)
-        self._arrays = _GatewayArrays(self._transport)
+        self._arrays = GatewayArrays(self._transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -204,7 +196,7 @@ class Client:
         params = {
             "frames": str(frames),
             "model": model,
-            "filename": Path(_label(file)).name or None,
+            "filename": Path(label(file)).name or None,
             **_as_parameters(about),
         }
         for sending in range(1, _SENDINGS + 1):
@@ -310,7 +302,7 @@ class Client:
         return self._transport.get(Health, "health")
 
     def _send(self, file: File, params: dict[str, str | None]) -> list[SubmittedFrame]:
-        digest = base64.b64encode(_digest(file)).decode()
+        digest = base64.b64encode(sha256(file)).decode()
         try:
             response = self._transport.request(
                 "POST",
@@ -320,7 +312,7 @@ class Client:
                     "Content-Type": "application/octet-stream",
                     "Content-Digest": f"sha-256=:{digest}:",
                 },
-                body=lambda: _open(file),
+                body=lambda: open_file(file),
             )
         except ApiError as error:
             if error.status not in _REFUSALS or error.problem.type in _OUR_FAULTS:
@@ -339,11 +331,11 @@ class Client:
     ) -> list[Outcome]:
         """Send one file and wait for all its frames; an error of one frame stays with it."""
         items = self.submit(file, frames, model=model, **metadata)
-        return [self._outcome(_label(file), item, wait, model, abandoned) for item in items]
+        return [self._outcome(label(file), item, wait, model, abandoned) for item in items]
 
     def _outcome(
         self,
-        label: str,
+        name: str,
         item: SubmittedFrame,
         wait: float,
         model: str | None,
@@ -351,63 +343,20 @@ class Client:
     ) -> Outcome:
         if item.frame_id is None:
             reason = item.error or _unexplained(State.FAILED)
-            return Outcome(label, None, State.FAILED, error=FrameRejected(reason))
+            return Outcome(name, None, State.FAILED, error=FrameRejected(reason))
         try:
             result = self._wait_for(item.frame_id, wait, model, abandoned)
         except FrameRejected as error:
-            return Outcome(label, item.frame_id, error.state, error=error)
+            return Outcome(name, item.frame_id, error.state, error=error)
         except ScatterlensError as error:
-            return Outcome(label, item.frame_id, item.state, error=error)
-        return Outcome(label, item.frame_id, State.DONE, result)
-
-
-class _GatewayArrays:
-    """Arrays of results that a gateway holds."""
-
-    def __init__(self, transport: Transport):
-        self._transport = transport
-
-    def overlay(self, annotation: Annotation, attribute: str) -> "np.ndarray":
-        return _array(self._fetch(annotation, f"overlays/{attribute}.npy"))
-
-    def preview(self, annotation: Annotation) -> "np.ndarray":
-        return _array(self._fetch(annotation, "preview.npy"))
-
-    def picture(self, annotation: Annotation, attribute: str) -> bytes:
-        return self._fetch(annotation, f"overlays/{attribute}.png")
-
-    def _fetch(self, annotation: Annotation, name: str) -> bytes:
-        model = f"{annotation.model.name}@{annotation.model.version}"
-        path = f"frames/{annotation.frame_id}/{name}"
-        return self._transport.request("GET", path, params={"model": model}).content
-
-
-def _array(npy: bytes) -> "np.ndarray":
-    import numpy as np  # here, so that `import scatterlens` stays light
-
-    return np.load(io.BytesIO(npy), allow_pickle=False)
-
-
-def _open(file: File) -> BinaryIO:
-    return io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")
-
-
-def _digest(file: File) -> bytes:
-    digest = hashlib.sha256()
-    with _open(file) as source:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-    return digest.digest()
-
-
-def _label(file: File) -> str:
-    return "" if isinstance(file, bytes) else os.fspath(file)
+            return Outcome(name, item.frame_id, item.state, error=error)
+        return Outcome(name, item.frame_id, State.DONE, result)
 
 
 def _unsent(file: File, error: ScatterlensError | OSError) -> Outcome:
     if isinstance(error, FrameRejected):
-        return Outcome(_label(file), error.frame_id, error.state, error=error)
-    return Outcome(_label(file), None, None, error=error)
+        return Outcome(label(file), error.frame_id, error.state, error=error)
+    return Outcome(label(file), None, None, error=error)
 
 
 def _as_parameters(metadata: FrameMetadata) -> dict[str, str]:

@@ -111,12 +111,15 @@ def test_ctrl_c_ends_it_although_no_verdict_comes(gateway, frame):
     gateway.say(202, gateway.annotation("queued"))
     command = [sys.executable, "-m", "scatterlens", "annotate", str(frame)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        ends = time.monotonic() + 20
-        while len(gateway.requests) < 4:
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        try:
+            ends = time.monotonic() + 30
+            while len(gateway.requests) < 4:
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
 
 
 def test_a_missing_extra_is_named_with_exit_code_2():

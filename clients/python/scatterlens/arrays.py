@@ -1,0 +1,40 @@
+"""Arrays and pictures of results that a gateway holds, fetched when they are asked for."""
+
+import io
+from typing import TYPE_CHECKING
+
+from scatterlens.schemas import Annotation
+from scatterlens.transport import Transport
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class GatewayArrays:
+    """Arrays of results that a gateway holds."""
+
+    def __init__(self, transport: Transport):
+        self._transport = transport
+
+    def overlay(self, annotation: Annotation, attribute: str) -> "np.ndarray":
+        """As `Arrays.overlay`."""
+        return _array(self._fetch(annotation, f"overlays/{attribute}.npy"))
+
+    def preview(self, annotation: Annotation) -> "np.ndarray":
+        """As `Arrays.preview`."""
+        return _array(self._fetch(annotation, "preview.npy"))
+
+    def picture(self, annotation: Annotation, attribute: str) -> bytes:
+        """As `Arrays.picture`."""
+        return self._fetch(annotation, f"overlays/{attribute}.png")
+
+    def _fetch(self, annotation: Annotation, name: str) -> bytes:
+        model = f"{annotation.model.name}@{annotation.model.version}"
+        path = f"frames/{annotation.frame_id}/{name}"
+        return self._transport.request("GET", path, params={"model": model}).content
+
+
+def _array(npy: bytes) -> "np.ndarray":
+    import numpy as np  # here, so that `import scatterlens` stays light
+
+    return np.load(io.BytesIO(npy), allow_pickle=False)
