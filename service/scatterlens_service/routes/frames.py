@@ -1,6 +1,7 @@
 """`POST /frames`: taking frames in."""
 
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,7 +10,8 @@ from pydantic import Json, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from scatterlens.schemas import FrameMetadata, Submission
+from scatterlens.schemas import FrameMetadata, GeometryIn, Submission
+from scatterlens_models.geometry import parse_poni
 from scatterlens_service.deps import GatewayDep, ModelName, Sender, find_model
 from scatterlens_service.errors import InvalidError, problem_responses
 from scatterlens_service.intake import (
@@ -198,10 +200,22 @@ def _read_field(field: Any) -> dict[str, Any]:
 
 
 def _check_metadata(told: dict[str, Any]) -> FrameMetadata:
+    """Metadata as sent, with the geometry of a PONI text read out of it."""
     try:
-        return FrameMetadata.model_validate(told)
+        said = FrameMetadata.model_validate(told)
+        if said.poni is None or said.geometry is not None:
+            return said
+        return said.model_copy(update={"geometry": _read_poni(said.poni)})
     except ValidationError as error:
         raise _bad_metadata(_said(error)) from error
+
+
+def _read_poni(text: str) -> GeometryIn:
+    try:
+        geometry = parse_poni(text)
+    except ValueError as error:
+        raise _bad_metadata(f"poni: {error}") from error
+    return GeometryIn.model_validate(asdict(geometry))
 
 
 def _said(error: ValidationError) -> str:

@@ -104,7 +104,28 @@ def test_metadata_travels_in_the_query_the_header_and_comes_back(service):
     assert frame["geometry"]["distance_m"] == 2.5
 
 
+PONI = """poni_version: 2.1
+Detector: Detector
+Detector_config: {"pixel1": 0.000172, "pixel2": 0.000172, "orientation": 3}
+Distance: 0.25
+Poni1: 0.0172
+Poni2: 0.0344
+Rot1: 0.0
+Rot2: 0.0
+Rot3: 0.0
+Wavelength: 1e-10
+"""
+
+
+def test_a_poni_text_gives_the_geometry(service):
+    answer = service.post(picture(1), poni=PONI).json()
+    frame = service.get(f"frames/{answer['items'][0]['frame_id']}").json()
+    assert frame["geometry"]["distance_m"] == 0.25
+    assert frame["geometry"]["beam_center_yx"] == pytest.approx([99.5, 199.5])
+
+
 BAD_METADATA = [
+    {"poni": "Distance: 0.25"},
     {"motors": "{not json"},
     {"motors": '{"th": NaN}'},
     {"motors": '{"th": "up"}'},
