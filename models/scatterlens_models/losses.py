@@ -7,7 +7,6 @@ Guan et al. (WACV 2020), Eq. 9 and 12 and the specialised loss of section 3.3. L
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from scatterlens_models.nets.layers import TrainingOutput
@@ -47,8 +46,8 @@ def specialised_backward(
     output: TrainingOutput,
     labels_BA: torch.Tensor,
     groups: Sequence[Sequence[int]],
-    shared: Sequence[nn.Parameter],
-    branches: Sequence[nn.Parameter],
+    shared: Sequence[torch.Tensor],
+    branches: Sequence[torch.Tensor],
 ) -> torch.Tensor:
     """Fill `.grad` so that branch i learns from the attributes of group i alone; exact form.
 
@@ -84,7 +83,7 @@ def sampled_specialised_backward(
     output: TrainingOutput,
     labels_BA: torch.Tensor,
     groups: Sequence[Sequence[int]],
-    branches: Sequence[nn.Parameter],
+    branches: Sequence[torch.Tensor],
     drawn: int,
 ) -> torch.Tensor:
     """The specialised loss at the price of one more backward pass: only one group's branch learns.

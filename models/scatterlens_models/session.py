@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from scatterlens_models.bundle import Bundle
 
@@ -70,18 +71,15 @@ class ModelSession:
     def predict(self, batch_BCSS: np.ndarray) -> list[Prediction]:
         """Predict a batch of prepared frames; halves it where memory does not suffice."""
         try:
-            values = dict(
-                zip(
-                    self._outputs,
-                    self._session.run(self._outputs, {"frames": batch_BCSS}),
-                    strict=True,
-                )
-            )
-        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException:
+            arrays = self._session.run(self._outputs, {"frames": batch_BCSS})
+        except RuntimeException:
             if len(batch_BCSS) == 1:
                 raise
             half = len(batch_BCSS) // 2
             return self.predict(batch_BCSS[:half]) + self.predict(batch_BCSS[half:])
+        values = {
+            name: np.asarray(array) for name, array in zip(self._outputs, arrays, strict=True)
+        }
         attention = values.get("attention_maps")
         return [
             Prediction(

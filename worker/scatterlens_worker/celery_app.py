@@ -10,7 +10,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state
-from kombu import Connection
+from kombu.connection import Connection
 
 from scatterlens_service.bell import DRAIN_TASK
 from scatterlens_worker.drain import drain

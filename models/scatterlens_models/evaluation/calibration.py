@@ -5,7 +5,7 @@ Networks", ICML 2017, once for each attribute.
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import fminbound
 
 FEWEST_LABELS = 20
 """With fewer labels of either kind, temperature stays 1 and the threshold 0.5."""
@@ -36,7 +36,7 @@ def fit_temperatures(logits_NA: np.ndarray, labels_NA: np.ndarray) -> np.ndarray
         ) -> float:
             return float(np.logaddexp(0, -sign * logits / np.exp(log_temperature)).mean())
 
-        temperatures[a] = np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x)
+        temperatures[a] = np.exp(fminbound(loss, -3, 3))
     return temperatures
 
 

@@ -79,4 +79,4 @@ def pointing_game(
         live = live_Nhw[chosen]
         random = (cells & live).sum(axis=(1, 2)) / np.maximum(live.sum(axis=(1, 2)), 1)
         shares[:, a] = hit.mean(), random.mean(), masks[:, side // 2, side // 2].mean()
-    return Pointing(*shares, positives)
+    return Pointing(shares[0], shares[1], shares[2], positives)

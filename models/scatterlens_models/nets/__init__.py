@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from torch import nn
-
 from scatterlens_models.nets.aam import build_aam
+from scatterlens_models.nets.layers import Net
 from scatterlens_models.nets.vgg import build_vgg
 from scatterlens_models.vocabulary import Vocabulary
 
-METHODS: dict[str, Callable[[Vocabulary, float, int, int], nn.Module]] = {
+METHODS: dict[str, Callable[[Vocabulary, float, int, int], Net]] = {
     "aam": build_aam,
     "vgg": build_vgg,
 }
@@ -20,7 +19,7 @@ def build(
     width: float = 1.0,
     in_channels: int = 2,
     poolings: int = 4,
-) -> nn.Module:
+) -> Net:
     """Build a network by the name of its method.
 
     Every network has `forward(x) -> TrainingOutput`, `explain(x) -> Explanation` and

@@ -27,6 +27,7 @@ from torch.nn import functional
 from scatterlens_models.nets.layers import (
     VGG16_LAYERS,
     Explanation,
+    Net,
     TrainingOutput,
     class_activation,
     conv_stack,
@@ -135,7 +136,7 @@ class Aggregation(nn.Module):
         return functional.normalize(histogram, dim=1)
 
 
-class AAMVGG(nn.Module):
+class AAMVGG(Net):
     """VGG-16 with an attentional aggregation module before each bypass addition.
 
     Args:
@@ -238,12 +239,13 @@ class AAMVGG(nn.Module):
             logits, class_activation(h_BCHW, self.head), torch.cat(maps, dim=1), features
         )
 
-    def branch_parameters(self) -> list[tuple[nn.Parameter, nn.Parameter, nn.Parameter]]:
+    def branch_parameters(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Of each block: the parameters whose row i belongs to branch i (specialised loss)."""
-        return [
-            (a.spatial.conv.weight, a.spatial.norm.weight, a.spatial.norm.bias)
-            for a in self.attentions
-        ]
+        spatial = [attention.spatial for attention in self._attentions()]
+        return [(s.conv.weight, s.norm.weight, s.norm.bias) for s in spatial]
+
+    def _attentions(self) -> list[Attention]:
+        return [module for module in self.attentions if isinstance(module, Attention)]
 
 
 def build_aam(vocabulary: Vocabulary, width: float, in_channels: int, poolings: int) -> AAMVGG:

@@ -34,6 +34,19 @@ class Explanation(NamedTuple):
     """Pooled features (B, D)."""
 
 
+class Net(nn.Module):
+    """What every network is: something to train, to explain and to export."""
+
+    head: nn.Linear
+    """The main head; its bias is what an attribute map leaves of a logit."""
+    attention_names: tuple[str, ...] = ()
+    """Names of the attention maps, in order."""
+
+    def explain(self, x_BCHW: torch.Tensor) -> Explanation:
+        """Logits with the evidence of every cell."""
+        raise NotImplementedError
+
+
 class Standardise(nn.Module):
     """Add a channel with each frame's contrast: (x - mean) / deviation over its live pixels.
 

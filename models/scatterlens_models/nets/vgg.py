@@ -11,6 +11,7 @@ from torch.nn import functional
 from scatterlens_models.nets.layers import (
     VGG16_LAYERS,
     Explanation,
+    Net,
     TrainingOutput,
     class_activation,
     conv_stack,
@@ -22,7 +23,7 @@ from scatterlens_models.nets.layers import (
 from scatterlens_models.vocabulary import Vocabulary
 
 
-class VGG(nn.Module):
+class VGG(Net):
     """Five convolution blocks, global average pooling, one linear head.
 
     Args:
@@ -46,8 +47,6 @@ class VGG(nn.Module):
         self.poolings = poolings
         self.head = nn.Linear(channels[-1], attributes)
         self.apply(initialise)
-
-    attention_names: tuple[str, ...] = ()
 
     def last_map(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         """Features before pooling, (B, C, h, w)."""

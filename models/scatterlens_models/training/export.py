@@ -13,6 +13,7 @@ from torch import nn
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
 from scatterlens_models.evaluation.calibration import fit_temperatures, fit_thresholds, sigmoid
+from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.recipe import Recipe
@@ -32,14 +33,16 @@ class ExportError(RuntimeError):
 class ServedNet(nn.Module):
     """A network with its temperature inside, giving the outputs of the bundle contract."""
 
-    def __init__(self, net: nn.Module, temperatures: np.ndarray) -> None:
+    temperatures: torch.Tensor
+
+    def __init__(self, net: Net, temperatures: np.ndarray) -> None:
         super().__init__()
         self.net = net
         self.register_buffer("temperatures", torch.from_numpy(temperatures).float())
 
     def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Probabilities, attribute maps, features and, where there are any, attention maps."""
-        explained = self.net.explain(frames)  # pyright: ignore[reportCallIssue]
+        explained = self.net.explain(frames)
         outputs = (
             torch.sigmoid(explained.logits / self.temperatures),
             explained.attribute_maps,
@@ -62,13 +65,13 @@ class Explained:
     """(N, D)."""
 
 
-def explain_all(net: nn.Module, x: torch.Tensor, batch: int = 32) -> Explained:
+def explain_all(net: Net, x: torch.Tensor, batch: int = 32) -> Explained:
     """Run `explain` over a split in evaluation mode."""
     net.eval()
     parts = []
     with torch.inference_mode():
         for i in range(0, len(x), batch):
-            found = net.explain(x[i : i + batch].float())  # pyright: ignore[reportCallIssue]
+            found = net.explain(x[i : i + batch].float())
             parts.append((found.logits, found.attribute_maps, found.features))
     logits, maps, features = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
     return Explained(logits, maps, features)
@@ -125,7 +128,7 @@ def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: 
 
 
 def export(
-    net: nn.Module,
+    net: Net,
     recipe: Recipe,
     validation: Examples,
     folder: Path,
@@ -143,7 +146,7 @@ def export(
         provenance: data sets, seeds and versions that the weights come from.
     """
     vocabulary = load_vocabulary(recipe.vocabulary)
-    net = net.to(memory_format=torch.contiguous_format).eval()
+    net.eval()
     seen = explain_all(net, validation.x)
     labels = validation.labels.numpy()
     temperatures = fit_temperatures(seen.logits, labels)
@@ -159,14 +162,14 @@ def export(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    attention_names: tuple[str, ...] = net.attention_names  # pyright: ignore
     write_onnx(
         ServedNet(net, temperatures),
         validation.x[:5].float(),
         partial / "model.onnx",
-        bool(attention_names),
+        bool(net.attention_names),
     )
-    np.savez(partial / "novelty.npz", **novelty_arrays(seen.features.astype(np.float64)))
+    novelty = novelty_arrays(seen.features.astype(np.float64))
+    np.savez(partial / "novelty.npz", allow_pickle=False, **novelty)
     seal_bundle(
         partial,
         {
@@ -179,9 +182,9 @@ def export(
             "preprocess": PreprocessSpec(recipe.input_size).to_dict(),
             "temperature": temperatures.tolist(),
             "thresholds": thresholds.tolist(),
-            "bias": net.head.bias.detach().tolist(),  # pyright: ignore
+            "bias": net.head.bias.detach().tolist(),
             "additive": True,
-            "attention_names": list(attention_names),
+            "attention_names": list(net.attention_names),
             "map_scale": scale,
             "recipe": json.loads(recipe.to_json()),
             "provenance": provenance,

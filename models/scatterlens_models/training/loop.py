@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from scatterlens_models.evaluation.metrics import mean_average_precision
 from scatterlens_models.losses import (
@@ -18,6 +17,8 @@ from scatterlens_models.losses import (
     total_loss,
 )
 from scatterlens_models.nets import build
+from scatterlens_models.nets.aam import AAMVGG
+from scatterlens_models.nets.layers import Net, TrainingOutput
 from scatterlens_models.training.checkpoint import load_checkpoint, save_checkpoint
 from scatterlens_models.training.examples import Examples, turn
 from scatterlens_models.training.recipe import Recipe, read_recipe
@@ -71,7 +72,7 @@ def batches(count: int, batch: int, seed: int, start_step: int) -> Iterator[torc
             step += 1
 
 
-def predict(net: nn.Module, x: torch.Tensor, batch: int = 32) -> np.ndarray:
+def predict(net: Net, x: torch.Tensor, batch: int = 32) -> np.ndarray:
     """Logits (N, A) in evaluation mode; leaves the network in training mode as it was."""
     was_training = net.training
     net.eval()
@@ -84,13 +85,17 @@ def predict(net: nn.Module, x: torch.Tensor, batch: int = 32) -> np.ndarray:
     return torch.cat(parts).float().numpy()
 
 
-def _backward(net: nn.Module, recipe: Recipe, output, labels: torch.Tensor, step: int):
+def _backward(
+    net: Net, recipe: Recipe, output: TrainingOutput, labels: torch.Tensor, step: int
+) -> torch.Tensor:
     if recipe.specialised == "none":
         loss = total_loss(output, labels)
         loss.backward()
         return loss.detach()
-    branches = [p for block in net.branch_parameters() for p in block]  # pyright: ignore
-    groups: tuple[tuple[int, ...], ...] = net.groups  # pyright: ignore
+    if not isinstance(net, AAMVGG):
+        raise ValueError(f"{recipe.method} has no branches to specialise; use specialised='none'")
+    branches = [p for block in net.branch_parameters() for p in block]
+    groups = net.groups
     if recipe.specialised == "sampled":
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         drawn = int(torch.randint(len(groups), (), generator=generator))
@@ -108,7 +113,7 @@ def train(
     evaluations: int = 6,
     compiled: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
-) -> nn.Module:
+) -> Net:
     """Train a network, or go on where `folder` stopped.
 
     Args:
@@ -132,7 +137,8 @@ def train(
     torch.manual_seed(recipe.seed)
     net = build(
         recipe.method, load_vocabulary(recipe.vocabulary), recipe.width, poolings=recipe.poolings
-    ).to(memory_format=torch.channels_last)
+    )
+    net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
