@@ -276,7 +276,7 @@ class Client:
                 with self._transport.event_source("events", headers) as stream:
                     for message in stream:
                         if message.data:
-                            event = Event.model_validate_json(message.data)
+                            event = Event.model_validate_json(message.data, extra="ignore")
                             after, tries_left = event.id, 5
                             yield event
             except TransportError:

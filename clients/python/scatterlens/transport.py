@@ -123,7 +123,7 @@ class Transport:
 def read(shape: type[M], response: httpx2.Response) -> M:
     """Return the answer as a wire model."""
     try:
-        return shape.model_validate_json(response.content)
+        return shape.model_validate_json(response.content, extra="ignore")
     except ValidationError as error:
         problem = Problem(
             type="unexpected_answer",

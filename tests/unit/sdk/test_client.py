@@ -6,6 +6,7 @@ import io
 import time
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import numpy as np
 import pytest
 
@@ -23,6 +24,8 @@ from scatterlens.errors import (
     Unavailable,
     UnknownAttribute,
 )
+from scatterlens.schemas import ModelRef
+from scatterlens.transport import read
 
 
 @pytest.fixture
@@ -244,3 +247,8 @@ def test_events_go_on_where_the_stream_broke(gateway, client):
     assert [next(events).id for _ in range(3)] == [4, 5, 6]
     sent = [request.headers["Last-Event-ID"] for request in gateway.requests]
     assert sent == ["3", "5"]
+
+
+def test_keys_that_a_newer_gateway_adds_do_not_disturb():
+    answer = httpx2.Response(200, json={"name": "slim-aam", "version": "0123", "colour": "new"})
+    assert read(ModelRef, answer) == ModelRef(name="slim-aam", version="0123")
