@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -110,7 +111,11 @@ def test_ctrl_c_ends_it_although_no_verdict_comes(gateway, frame):
     gateway.answers.pop()
     gateway.say(202, gateway.annotation("queued"))
     command = [sys.executable, "-m", "scatterlens", "annotate", str(frame)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # A job that a shell put into the background ignores SIGINT, and so would its children.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen
+    ) as process:
         try:
             ends = time.monotonic() + 30
             while len(gateway.requests) < 4:
