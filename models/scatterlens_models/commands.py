@@ -102,6 +102,9 @@ def evaluate(
     curves: Annotated[
         list[Path] | None, typer.Option(help="Run folders; their curves go into the card.")
     ] = None,
+    twin: Annotated[
+        Path | None, typer.Option(help="Measured bundle of the plain twin, for the card.")
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Picture of real frames with overlays.")
     ] = None,
@@ -118,7 +121,8 @@ def evaluate(
         from scatterlens_models.evaluation.sheet import real_sheet
 
         real_sheet(loaded, real, sheet)
-    found = figures(loaded, shards, real, curves or [])
+    plain = None if twin is None else load_bundle(twin)
+    found = figures(loaded, shards, real, curves or [], plain)
     card = render_card(loaded, found)
     _console.print(card)
     if record:

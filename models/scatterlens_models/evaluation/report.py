@@ -86,8 +86,31 @@ def read_curve(run: Path) -> list[dict[str, Any]]:
     return [{"passes": n, "mean_ap": round(ap, 4)} for n, ap in sorted(points.items())]
 
 
-def figures(bundle: Bundle, shards: Path, real: Path | None, curves: list[Path]) -> dict[str, Any]:
-    """All figures of a bundle, as they are written into it."""
+def summary(bundle: Bundle) -> dict[str, Any]:
+    """The recorded figures of a bundle in short, to stand beside another's."""
+    benchmark, real = bundle.metrics["benchmark"], bundle.metrics["real"]
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "mean_ap": benchmark["mean_ap"],
+        "hard_mean_ap": benchmark["hard_mean_ap"],
+        "pointing_hits": benchmark["pointing"]["hits"],
+        "real_mean_ap": None if real is None else real["mean_ap"],
+        "real_mean_ap_interval": None if real is None else real["mean_ap_interval"],
+    }
+
+
+def figures(
+    bundle: Bundle,
+    shards: Path,
+    real: Path | None,
+    curves: list[Path],
+    twin: Bundle | None = None,
+) -> dict[str, Any]:
+    """All figures of a bundle, as they are written into it.
+
+    `twin` is the plain network of equal width and budget, measured before.
+    """
     session = ModelSession(bundle)
     benchmark = benchmark_figures(session, shards)
     return {
@@ -95,11 +118,26 @@ def figures(bundle: Bundle, shards: Path, real: Path | None, curves: list[Path])
         "benchmark": {"name": f"{shards.parent.name}/{shards.name}", **benchmark},
         "real": None if real is None else real_figures(session, real),
         "curves": {run.name: read_curve(run) for run in curves},
+        "twin": None if twin is None else summary(twin),
     }
 
 
 def _row(cells: list[object]) -> str:
     return "| " + " | ".join("-" if c is None else str(c) for c in cells) + " |"
+
+
+def _twin_lines(twin: dict[str, Any] | None) -> list[str]:
+    if twin is None:
+        return []
+    real = ""
+    if twin["real_mean_ap"] is not None:
+        low, high = twin["real_mean_ap_interval"]
+        real = f", real frames {twin['real_mean_ap']} ({low} to {high})"
+    return [
+        f"Its plain twin `{twin['name']}` of equal width and budget: mAP {twin['mean_ap']}"
+        f" (hard stratum {twin['hard_mean_ap']}){real}, pointing {twin['pointing_hits']}.",
+        "",
+    ]
 
 
 def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
@@ -142,6 +180,7 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         f"3. pointing game: **{pointing['hits']}** hits (random live cell {pointing['random']},"
         f" centre {pointing['centre']})",
         "",
+        *_twin_lines(found["twin"]),
         _row(["attribute", "AP", "ECE", "pointing", "random", "centre", "positives"]),
         _row(["---"] * 7),
     ]
@@ -184,7 +223,7 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         " frame is unlike all that it was trained on, and then no answer should be trusted.",
         "- The input is small: a spot or a line thinner than one network pixel may be invisible.",
         "- The maps show which cells spoke for an attribute, not why; a cell is"
-        f" {bundle.preprocess.size // 16} network pixels wide.",
+        f" {2 ** recipe['poolings']} network pixels wide.",
         "",
     ]
     return "\n".join(lines)
