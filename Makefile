@@ -47,7 +47,7 @@ scenario: .venv/testing.stamp  ## The whole service with its real parts, killed 
 bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for one Pilatus 2M frame
 	$(BIN)/python benchmarks/path.py
 
-openapi: .venv/serving.stamp  ## Write docs/reference/openapi.json anew
-	$(BIN)/python -m scatterlens_service.openapi > docs/reference/openapi.json
+openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
+	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
 .PHONY: help run test lint unit scenario bench-path openapi system-packages
