@@ -39,10 +39,13 @@ lint: .venv/testing.stamp  ## Style, types, import contracts
 	PYTHONPATH=. $(BIN)/lint-imports
 
 unit: .venv/testing.stamp  ## Unit, contract and integration tests
-	$(BIN)/pytest -m "not scenario"
+	$(BIN)/pytest -m "not scenario and not chaos"
 
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
+
+chaos: .venv/testing.stamp  ## Kill fifty workers over one ledger
+	$(BIN)/pytest -m chaos
 
 bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for one Pilatus 2M frame
 	$(BIN)/python benchmarks/path.py
@@ -50,4 +53,4 @@ bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for o
 openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
-.PHONY: help run test lint unit scenario bench-path openapi system-packages
+.PHONY: help run test lint unit scenario chaos bench-path openapi system-packages

@@ -152,6 +152,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(url):
     full.dispose()
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(240)  # some 15 s where nothing else runs
 def test_fifty_killed_workers_lose_nothing_and_double_nothing(url, workers):
     engine = ledger.open_engine(url)
@@ -182,6 +183,7 @@ def test_fifty_killed_workers_lose_nothing_and_double_nothing(url, workers):
     engine.dispose()
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 def test_the_late_commit_of_a_stopped_worker_is_refused(url, workers):
     engine = ledger.open_engine(url)
