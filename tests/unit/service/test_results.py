@@ -298,8 +298,14 @@ def test_attributes_and_models_are_told(service):
     attributes = service.get("attributes").json()
     assert [a["id"] for a in attributes][:2] == ["diffuse_low_q", "diffuse_high_q"]
     assert all(a["definition"] for a in attributes)
-    (model,) = service.get("models").json()
-    assert (model["name"], model["active"], model["production"]) == ("linear", True, True)
+    models = {model["name"]: model for model in service.get("models").json()}
+    assert models["linear"]["active"]
+    assert models["linear"]["production"]
+    assert not models["slim-aam"]["active"]  # shipped, but not chosen here
+    assert (
+        models["slim-aam"]["metrics"]["mean_ap"]
+        > models["slim-aam"]["metrics"]["benchmark"]["base_rate"]
+    )
 
 
 def test_health_tells_which_provider_runs(service):
