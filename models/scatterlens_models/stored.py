@@ -39,7 +39,7 @@ def pack(stored: StoredAnnotation) -> bytes:
     """Bytes for the blob store: an npz without pickles, masks as bits, deflated as a whole.
 
     The fastest level of zlib: the preview of a noisy frame hardly gets smaller at higher ones,
-    which take five times as long as the network does.
+    which cost more time than the network does.
     """
     arrays = {
         "attribute_maps": stored.attribute_maps,
