@@ -1,6 +1,7 @@
 """Checkpoints: the whole state of a run as one safetensors file, replaced in one step."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,20 +15,23 @@ class CheckpointError(ValueError):
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, step: int
+    path: Path, net: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int
 ) -> None:
     """Write weights, buffers and optimiser moments; a killed write leaves the old file."""
     tensors = {f"net.{k}": v.contiguous() for k, v in net.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        for name, value in moments.items():
-            tensors[f"optimizer.{index}.{name}"] = value.clone().contiguous()
+    for number, optimizer in enumerate(optimizers):
+        for index, moments in optimizer.state_dict()["state"].items():
+            for name, value in moments.items():
+                tensors[f"optimizer{number}.{index}.{name}"] = value.clone().contiguous()
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, metadata={"step": json.dumps(step)})
     partial.replace(path)
 
 
-def load_checkpoint(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
-    """Fill a network and its optimiser from a file; returns the step it stands at.
+def load_checkpoint(
+    path: Path, net: nn.Module, optimizers: Sequence[torch.optim.Optimizer] = ()
+) -> int:
+    """Fill a network and its optimisers from a file; returns the step it stands at.
 
     Raises:
         CheckpointError: names or shapes do not fit.
@@ -43,11 +47,12 @@ def load_checkpoint(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer
         raise CheckpointError(
             f"{path.name} holds another network than the recipe asks for; use a new folder"
         ) from error
-    if optimizer is not None:
+    for number, optimizer in enumerate(optimizers):
+        prefix = f"optimizer{number}."
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, moment = name.split(".", 2)
+            if name.startswith(prefix):
+                index, moment = name.removeprefix(prefix).split(".", 1)
                 state.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return step

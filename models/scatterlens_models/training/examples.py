@@ -32,6 +32,12 @@ def load_examples(shards: Shards, size: int, count: int | None = None) -> Exampl
     return Examples(x, torch.from_numpy(np.asarray(shards.labels[:count])))
 
 
+def halve(x_BCHW: torch.Tensor) -> torch.Tensor:
+    """The same frames at half the side, as a detector with pixels twice as large sees them."""
+    with threadpool_limits(1, "blas"):
+        return torch.from_numpy(shrink(x_BCHW.numpy(), x_BCHW.shape[-1] // 2))
+
+
 def turn(x_BCHW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """One of the eight flips and quarter turns, drawn for the whole batch."""
     draw = int(torch.randint(8, (), generator=generator))

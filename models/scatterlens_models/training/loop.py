@@ -20,7 +20,8 @@ from scatterlens_models.nets import build
 from scatterlens_models.nets.aam import AAMVGG
 from scatterlens_models.nets.layers import Net, TrainingOutput
 from scatterlens_models.training.checkpoint import load_checkpoint, save_checkpoint
-from scatterlens_models.training.examples import Examples, turn
+from scatterlens_models.training.examples import Examples, halve, turn
+from scatterlens_models.training.optimiser import optimisers
 from scatterlens_models.training.recipe import Recipe, read_recipe
 from scatterlens_models.vocabulary import load_vocabulary
 
@@ -43,13 +44,12 @@ class Progress:
     """On the watched split; only at evaluation points."""
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """One cycle: linear rise, then a cosine to zero."""
-    rise = max(int(steps * recipe.warm_up), 1)
+def cycle(step: int, steps: int, warm_up: float) -> float:
+    """Share of the peak rate at a step: linear rise, then a cosine to zero."""
+    rise = max(int(steps * warm_up), 1)
     if step < rise:
-        return recipe.learning_rate * (step + 1) / rise
-    done = (step - rise) / max(steps - rise, 1)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
 
 
 def batches(count: int, batch: int, seed: int, start_step: int) -> Iterator[torch.Tensor]:
@@ -139,14 +139,13 @@ def train(
         recipe.method, load_vocabulary(recipe.vocabulary), recipe.width, poolings=recipe.poolings
     )
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    movers = optimisers(net, recipe)
     steps = recipe.passes // recipe.batch
     evaluate_at = {round(steps * (i + 1) / evaluations) for i in range(evaluations)}
     checkpoint = folder / "checkpoint.safetensors"
-    step = load_checkpoint(checkpoint, net, optimizer) if checkpoint.exists() else 0
-    forward = torch.compile(net) if compiled else net
+    step = load_checkpoint(checkpoint, net, movers) if checkpoint.exists() else 0
+    peaks = [(group, group["lr"]) for mover in movers for group in mover.param_groups]
+    forward = torch.compile(net, dynamic=False) if compiled else net
 
     net.train()
     started = saved = told = time.monotonic()
@@ -157,12 +156,16 @@ def train(
         x = training.x[indices].float()
         if recipe.augment:
             x = turn(x, torch.Generator().manual_seed(recipe.seed * 7_000_003 + step))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step, steps)
-        optimizer.zero_grad(set_to_none=True)
+        if step < steps * recipe.small_share:
+            x = halve(x)
+        for group, peak in peaks:
+            group["lr"] = peak * cycle(step, steps, recipe.warm_up)
+        for mover in movers:
+            mover.zero_grad(set_to_none=True)
         output = forward(x.contiguous(memory_format=torch.channels_last))
         loss = float(_backward(net, recipe, output, training.labels[indices], step))
-        optimizer.step()
+        for mover in movers:
+            mover.step()
         step += 1
         running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
         now = time.monotonic()
@@ -173,7 +176,7 @@ def train(
             with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(progress)) + "\n")
         if step in evaluate_at or now - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, net, optimizer, step)
+            save_checkpoint(checkpoint, net, movers, step)
             saved = now
         if progress.mean_ap is not None or now - told > 1:
             report(progress)

@@ -24,8 +24,12 @@ class Recipe:
     passes: int = 60_000
     """Frames shown in all, repetitions counted."""
     batch: int = 16
+    small_share: float = 0.6
+    """First share of the run, shown at half the input side for a quarter of the price."""
+    filter_rate: float = 0.01
+    """Peak rate of Muon, on the filters of convolutions; one cycle."""
     learning_rate: float = 2e-3
-    """Peak of a one-cycle schedule."""
+    """Peak rate of AdamW, on everything else; the same cycle."""
     warm_up: float = 0.1
     """Share of the run in which the rate rises."""
     weight_decay: float = 0.05
@@ -36,6 +40,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.specialised not in ("none", "sampled", "exact"):
             raise ValueError(f"specialised is none, sampled or exact, not {self.specialised!r}")
+        if not 0 <= self.small_share <= 1:
+            raise ValueError(f"small_share is a share between 0 and 1, not {self.small_share}")
 
     def to_json(self) -> str:
         """Text for a run's folder."""

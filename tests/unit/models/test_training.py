@@ -16,6 +16,7 @@ from scatterlens_models.training.checkpoint import CheckpointError, load_checkpo
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
+from scatterlens_models.training.optimiser import orthogonalise
 from scatterlens_models.training.recipe import Recipe
 
 # The exporter of torch speaks of its own future, and of packages that we do not use.
@@ -70,6 +71,18 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(examples, tmp_path, mo
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
 
 
+def test_muon_steps_are_orthogonal_and_keep_their_directions():
+    matrix = torch.randn((24, 90), generator=torch.Generator().manual_seed(3))
+    for gradient in (matrix, matrix.T, 1e-5 * matrix):
+        step = orthogonalise(gradient)
+        left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+        inner = left.T @ step @ right.T
+        assert torch.all((inner.diagonal() > 0.6) & (inner.diagonal() < 1.3))
+        torch.testing.assert_close(
+            inner - inner.diagonal().diag(), torch.zeros(24, 24), atol=1e-3, rtol=0
+        )
+
+
 def test_training_learns_what_is_there_to_learn(examples, tmp_path):
     long = recipe("vgg", passes=480)
     seen = []
@@ -90,7 +103,7 @@ def test_a_folder_of_another_recipe_is_refused(examples, tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(examples, tmp_path):
     net = train(recipe(passes=8), examples, examples, tmp_path, evaluations=1)
     with pytest.raises(CheckpointError, match="another network"):
-        load_checkpoint(tmp_path / "checkpoint.safetensors", net.blocks, None)
+        load_checkpoint(tmp_path / "checkpoint.safetensors", net.blocks)
 
 
 def test_a_bundle_serves_what_the_contract_says(bundle_folder):
