@@ -44,7 +44,7 @@ unit: .venv/testing.stamp  ## Unit, contract and integration tests
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
 
-chaos: .venv/testing.stamp  ## Kill fifty workers over one ledger
+chaos: .venv/testing.stamp  ## Kill a hundred workers over one ledger
 	$(BIN)/pytest -m chaos
 
 bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for one Pilatus 2M frame
