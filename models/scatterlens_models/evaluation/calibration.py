@@ -9,6 +9,8 @@ from scipy.optimize import fminbound
 
 FEWEST_LABELS = 20
 """With fewer labels of either kind, temperature stays 1 and the threshold 0.5."""
+LEAST_PRECISION = 0.5
+"""A tag is a claim: it should be right more often than wrong."""
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -41,7 +43,12 @@ def fit_temperatures(logits_NA: np.ndarray, labels_NA: np.ndarray) -> np.ndarray
 
 
 def fit_thresholds(probabilities_NA: np.ndarray, labels_NA: np.ndarray) -> np.ndarray:
-    """Probability of each attribute above which F1 is largest, (A,)."""
+    """Probability of each attribute above which F1 is largest, (A,).
+
+    Only thresholds are considered above which at least `LEAST_PRECISION` of the frames carry the
+    attribute: the best F1 of an attribute that is hardly recognised is reached by tagging nearly
+    everything. If there is none, the threshold is 1 and nothing is tagged.
+    """
     thresholds = np.full(labels_NA.shape[1], 0.5)
     for a in range(labels_NA.shape[1]):
         known = labels_NA[:, a] >= 0
@@ -49,9 +56,12 @@ def fit_thresholds(probabilities_NA: np.ndarray, labels_NA: np.ndarray) -> np.nd
         if not _enough(positive):
             continue
         order = np.argsort(-scores)
-        hits = np.cumsum(positive[order])
-        f1 = 2 * hits / (np.arange(1, len(order) + 1) + positive.sum())
+        hits, tagged = np.cumsum(positive[order]), np.arange(1, len(order) + 1)
+        f1 = np.where(hits >= LEAST_PRECISION * tagged, 2 * hits / (tagged + positive.sum()), 0.0)
         best = int(np.argmax(f1))
+        if f1[best] == 0:
+            thresholds[a] = 1.0
+            continue
         # Halfway to the next score, so that rounding cannot flip the frame at the edge.
         below = scores[order[best + 1]] if best + 1 < len(order) else 0.0
         thresholds[a] = 0.5 * (scores[order[best]] + below)

@@ -70,6 +70,18 @@ def test_the_threshold_is_where_f1_is_largest(rng):
     )
 
 
+def test_a_tag_is_right_more_often_than_wrong(rng):
+    scores = rng.random((2000, 2))
+    labels = (rng.random((2000, 2)) < 0.1).astype(int)
+    # Only the upper tenth of the first attribute's scores says something.
+    labels[scores[:, 0] > 0.9, 0] = rng.random((scores[:, 0] > 0.9).sum()) < 0.8
+    told, untold = fit_thresholds(scores, labels)
+    tagged = labels[scores[:, 0] >= told, 0]
+    assert len(tagged) > 150
+    assert 0.7 < tagged.mean() < 0.9
+    assert (scores[:, 1] >= untold).sum() <= 10
+
+
 def test_few_labels_leave_threshold_and_temperature_alone():
     labels = np.array([[1], [0], [1]])
     assert fit_thresholds(np.array([[0.9], [0.1], [0.8]]), labels)[0] == 0.5
