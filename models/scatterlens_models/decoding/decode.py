@@ -25,7 +25,7 @@ from scatterlens_models.decoding.plain import (
     read_npy,
     read_spe,
 )
-from scatterlens_models.decoding.raw import Reader
+from scatterlens_models.decoding.raw import Reader, check_image_shape
 from scatterlens_models.decoding.sniff import HEAD_BYTES, refused_name, sniff
 from scatterlens_models.decoding.tiff import probe_tiff, read_tiff
 from scatterlens_models.decoding.verdicts import FrameRejected, Probe
@@ -75,7 +75,9 @@ def probe_frames(data: bytes, limits: DecodeLimits | None = None) -> Probe:
     limits = limits or DecodeLimits()
     content, name = _content(data, limits)
     try:
-        return READERS[name].probe(content, limits)
+        found = READERS[name].probe(content, limits)
+        check_image_shape(found.shape[-2:], limits)
+        return found
     except (FrameRejected, MemoryError):
         raise
     except Exception as error:

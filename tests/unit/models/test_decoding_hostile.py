@@ -44,6 +44,17 @@ def verdict(child: DecodeChild, data: bytes, folder: Path, index: int = 0) -> st
     return end.value.kind
 
 
+def vast_tiff() -> bytes:
+    """A small TIFF that claims (2^31 - 1)^2 pixels."""
+    data = bytearray(tiff(np.zeros((8, 8), np.int32)))
+    start = struct.unpack_from("<I", data, 4)[0]
+    entries = struct.unpack_from("<H", data, start)[0]
+    for at in range(start + 2, start + 2 + 12 * entries, 12):
+        if struct.unpack_from("<H", data, at)[0] in (256, 257):
+            struct.pack_into("<HII", data, at + 2, 4, 1, 2**31 - 1)
+    return bytes(data)
+
+
 def canary(folder: Path) -> Path:
     """A file next door whose content must never come out."""
     path = folder / "canary.bin"
@@ -110,11 +121,17 @@ def test_an_hdf5_chunk_of_gigabytes_is_not_unpacked(child, tmp_path):
         .replace(b"Fastest-Dimension: 60", b"Fastest-Dimension: 200000")
         .replace(b"Second-Dimension: 40", b"Second-Dimension: 200000"),
         npy().replace(b"(40, 60), }  ", b"(99999, 99999), }"),
+        vast_tiff(),
     ],
-    ids=["edf", "edf-2^32", "smv", "cbf", "npy"],
+    ids=["edf", "edf-2^32", "smv", "cbf", "npy", "tiff"],
 )
 def test_huge_dimensions_are_refused_without_memory(data, child, tmp_path):
     assert verdict(child, data, tmp_path) in ("too_large", "unreadable")
+    path = tmp_path / "probed"
+    path.write_bytes(data)
+    with pytest.raises(FrameRejected) as caught:
+        child.probe(path)
+    assert caught.value.kind in ("too_large", "unreadable")
 
 
 def test_a_dataset_of_a_million_squared_without_data_is_refused(child, tmp_path):
