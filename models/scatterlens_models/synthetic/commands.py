@@ -64,6 +64,32 @@ def sheet_command(
     _console.print(f"wrote {out}")
 
 
+@synth.command("frames")
+def frames_command(
+    out: Annotated[Path, typer.Argument(help="Folder for files, PONI and truth.")],
+    suffix: Annotated[str, typer.Option("--format", help="edf, cbf, tif or h5.")] = "cbf",
+    frames: Annotated[int, typer.Option(min=1)] = 10,
+    seed: Annotated[int, typer.Option()] = 20200907,
+    start: Annotated[int, typer.Option(min=0, help="First frame index.")] = 0,
+    step: Annotated[int, typer.Option(min=1, help="Distance of the indices.")] = 50,
+) -> None:
+    """Write detector files at full resolution, with geometry and known truth."""
+    from scatterlens_models.synthetic.frames import UnknownFormatError, write_frames
+
+    indices = range(start, start + frames * step, step)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress("{task.description}", *columns, console=_console) as progress:
+            for _ in progress.track(
+                write_frames(out, seed, indices, suffix), total=frames, description=suffix
+            ):
+                pass
+    except UnknownFormatError as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(2) from None
+    _console.print(f"{frames} frames in {out}")
+
+
 @synth.command("stats")
 def stats_command(
     folder: Annotated[Path, typer.Argument(help="Folder of one part's shards.")],

@@ -96,12 +96,12 @@ _vocabulary = cache(load_vocabulary)
 def simulate(seed: int, index: int, profile: str = "realistic", noise: int = 0) -> Simulated:
     """Make frame `index` of a seed; `noise` other than 0 draws other noise over the same scene."""
     scene = sample(seed, index, profile)
-    rendered = render(scene, SIZE)
+    rendered = render(scene)
     visibility = judge(scene, rendered)
     labelled = label(scene, visibility, rendered.terms, _vocabulary("aam20"))
     rng = noise_generator(seed + noise, index)
     counts, coverage = detect(
-        scene, visibility.expected, rendered.maps.coverage, rendered.maps.scale, rng
+        scene, visibility.expected, rendered.maps.coverage, rendered.maps.grid, rng
     )
     return Simulated(scene, prepare(counts, coverage), labelled)
 

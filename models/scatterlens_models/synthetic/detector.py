@@ -9,6 +9,7 @@ import numpy as np
 
 from scatterlens_models.preprocess import MINIMUM_COVERAGE, compress
 from scatterlens_models.synthetic.detectors import DETECTORS
+from scatterlens_models.synthetic.geometry import Grid
 from scatterlens_models.synthetic.scene import Instrument, SceneParams
 
 _NOISE_KEY = 2**40
@@ -49,38 +50,40 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return sum(w * across[i : i + rows] for i, w in enumerate(weights))  # type: ignore
 
 
-def pedestal(instrument: Instrument, size: int) -> np.ndarray:
-    """Counts that a CCD shows without light, (size, size)."""
-    ramp = np.linspace(-0.5, 0.5, size)
+def pedestal(instrument: Instrument, grid: Grid) -> np.ndarray:
+    """Counts that a CCD shows without light, (H, W)."""
     slope = instrument.pedestal_slope
-    return instrument.pedestal * (1 + slope[0] * ramp[:, None]) * (1 + slope[1] * ramp)
+    down, across = 1 + slope[0] * grid.ramp(0), 1 + slope[1] * grid.ramp(1)
+    return instrument.pedestal * down[:, None] * across
 
 
 def detect(
     scene: SceneParams,
     expected: np.ndarray,
     coverage: np.ndarray,
-    scale: float,
+    grid: Grid,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean counts per live native pixel (S, S) and what is left of the coverage (S, S).
+    """Mean counts per live native pixel (H, W) and what is left of the coverage (H, W).
 
-    `expected` are photons per native pixel, `scale` prepared pixels per native one.
+    `expected` are photons per native pixel, on the pixels of `grid`.
     """
-    instrument, size = scene.instrument, expected.shape[0]
-    # At least one photon count per prepared pixel: dead areas are masked afterwards.
-    pixels = np.maximum(coverage / scale**2, 1e-3)
+    instrument = scene.instrument
+    # A little of every pixel counts: dead areas are masked afterwards.
+    pixels = np.maximum(coverage / grid.scale**2, 1e-3)
     full = DETECTORS[instrument.detector].saturation
-    photons = poisson_mean(rng, blur(np.minimum(expected, full), instrument.psf_px), pixels)
+    photons = poisson_mean(
+        rng, blur(np.minimum(expected, full), instrument.psf_px * grid.prepared), pixels
+    )
     counts = photons * instrument.gain
     if instrument.read_noise:
         noise = instrument.read_noise * rng.standard_normal(counts.shape) / np.sqrt(pixels)
-        counts = counts + pedestal(instrument, size) + noise
+        counts = counts + pedestal(instrument, grid) + noise
     if scene.hot_share:
         places = rng.integers(0, counts.size, rng.poisson(scene.hot_share * pixels.sum()))
         counts.flat[places] += 10 ** rng.uniform(1, 5, len(places)) / pixels.flat[places]
     for _ in range(scene.zingers):
-        row, col = rng.integers(0, size, 2)
+        row, col = (int(rng.integers(0, extent)) for extent in counts.shape)
         counts[row, col] += 10 ** rng.uniform(1.5, 4) / pixels[row, col]
     counts = np.clip(counts, 0, full)
     if scene.dead_share:

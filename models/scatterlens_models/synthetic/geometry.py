@@ -1,7 +1,8 @@
-"""From prepared pixels to the detector and to scattering vectors.
+"""From pixels of a grid to the detector and to scattering vectors.
 
-Prepared pixel i lies at native row (i + 0.5 - pad) / scale - 0.5, as in the preprocessing of real
-frames; pixel centres are at integers.
+A grid is the prepared square or the detector's own pixels. Its pixel i lies at native row
+(i + 0.5 - pad) / scale - 0.5, as in the preprocessing of real frames; pixel centres are at
+integers.
 """
 
 from dataclasses import dataclass
@@ -15,27 +16,68 @@ from scatterlens_models.synthetic.scene import Instrument
 HC_KEV_ANGSTROM = 12.398419843
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the pixels of an image lie on the part of a detector that is read out."""
+
+    shape: tuple[int, int]
+    """(H, W)."""
+    scale: float
+    """Pixels of the grid per native pixel."""
+    pad_yx: tuple[float, float]
+    """Pixels of the grid before the first native row and column."""
+    square: int
+    """Side of the square round the whole part, in pixels of the grid."""
+
+    def lines(self, axis: int) -> np.ndarray:
+        """Places of the rows (axis 0) or columns (axis 1) in that square."""
+        return np.arange(self.shape[axis]) + (self.square - self.shape[axis]) / 2
+
+    @property
+    def prepared(self) -> float:
+        """Pixels of this grid per pixel of a prepared frame of the usual side, 256."""
+        return self.square / 256
+
+    def ramp(self, axis: int) -> np.ndarray:
+        """From -0.5 to 0.5 over that square, at the rows or columns."""
+        return np.interp(
+            self.lines(axis), np.arange(self.square), np.linspace(-0.5, 0.5, self.square)
+        )
+
+
+def prepared_grid(instrument: Instrument, size: int) -> Grid:
+    """Scale and padding that bring the detector part into a square of `size`."""
+    rows, cols = instrument.crop[2:]
+    scale = size / max(rows, cols)
+    pad = (size - rows * scale) / 2, (size - cols * scale) / 2
+    return Grid((size, size), scale, pad, size)
+
+
+def native_grid(instrument: Instrument) -> Grid:
+    """The detector's own pixels."""
+    rows, cols = instrument.crop[2:]
+    return Grid((rows, cols), 1.0, (0.0, 0.0), max(rows, cols))
+
+
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Fixed maps of one instrument on the prepared grid, float32 (S, S)."""
+    """Fixed maps of one instrument on a grid, float32 (H, W)."""
 
-    scale: float
-    """Prepared pixels per native pixel."""
-    pad_yx: tuple[float, float]
+    grid: Grid
     beam_yx: tuple[float, float]
-    """Direct beam in prepared pixels."""
+    """Direct beam in pixels of the grid."""
     q: np.ndarray
     """Scattering vector, 1/Å."""
     phi: np.ndarray
     """Azimuth from the vertical, clockwise, 0..2 pi."""
     radius: np.ndarray
-    """Distance from the beam in prepared pixels."""
+    """Distance from the beam in pixels of the grid."""
     efficiency: np.ndarray
     """Solid angle cos^3(2 theta) times polarisation."""
     coverage: np.ndarray
-    """Live share of each prepared pixel, 0..1."""
+    """Live share of each pixel, 0..1."""
     pixel_angle: np.ndarray
-    """Change of q over half a prepared pixel along the radius, 1/Å."""
+    """Change of q over half a pixel of the grid along the radius, 1/Å."""
 
 
 def wavelength_angstrom(energy_kev: float) -> float:
@@ -57,19 +99,12 @@ def radius_at(instrument: Instrument, q: np.ndarray) -> np.ndarray:
     return np.tan(2 * np.arcsin(sine)) * instrument.distance_m / pixel
 
 
-def placement(instrument: Instrument, size: int) -> tuple[float, tuple[float, float]]:
-    """Scale and padding (y, x) that bring the detector part into a square of `size`."""
-    rows, cols = instrument.crop[2:]
-    scale = size / max(rows, cols)
-    return scale, ((size - rows * scale) / 2, (size - cols * scale) / 2)
-
-
 @lru_cache(maxsize=4)
-def maps(instrument: Instrument, size: int) -> Maps:
+def maps(instrument: Instrument, grid: Grid) -> Maps:
     """All maps of an instrument; cached, since a whole experiment shares them."""
-    scale, pad = placement(instrument, size)
-    rows = (np.arange(size) + 0.5 - pad[0]) / scale - 0.5 - instrument.beam_yx[0]
-    cols = (np.arange(size) + 0.5 - pad[1]) / scale - 0.5 - instrument.beam_yx[1]
+    scale, pad = grid.scale, grid.pad_yx
+    rows = (np.arange(grid.shape[0]) + 0.5 - pad[0]) / scale - 0.5 - instrument.beam_yx[0]
+    cols = (np.arange(grid.shape[1]) + 0.5 - pad[1]) / scale - 0.5 - instrument.beam_yx[1]
     radius = np.hypot(rows[:, None], cols)
     phi = np.arctan2(cols[None, :], -rows[:, None]) % (2 * np.pi)
     pixel = DETECTORS[instrument.detector].pixel_m
@@ -84,34 +119,32 @@ def maps(instrument: Instrument, size: int) -> Maps:
     half = 0.5 / scale
     beam = tuple((instrument.beam_yx[axis] + 0.5) * scale + pad[axis] - 0.5 for axis in (0, 1))
     return Maps(
-        scale=scale,
-        pad_yx=pad,
+        grid=grid,
         beam_yx=(beam[0], beam[1]),
         q=q.astype(np.float32),
         phi=phi.astype(np.float32),
         radius=(radius * scale).astype(np.float32),
         efficiency=(np.cos(two_theta) ** 3 * polarization).astype(np.float32),
-        coverage=_coverage(instrument, size, scale, pad).astype(np.float32),
+        coverage=_coverage(instrument, grid).astype(np.float32),
         pixel_angle=(q_at(instrument, radius + half) - q).astype(np.float32),
     )
 
 
 def _share(live: np.ndarray, size: int, scale: float, pad: float) -> np.ndarray:
-    """Exact live share of each prepared line, from the live lines of the detector."""
+    """Exact live share of each line of the grid, from the live lines of the detector."""
     total = np.concatenate([[0.0], np.cumsum(live)])
     edges = (np.arange(size + 1) - pad) / scale
     return np.diff(np.interp(edges, np.arange(len(total)), total)) * scale
 
 
-def _coverage(
-    instrument: Instrument, size: int, scale: float, pad: tuple[float, float]
-) -> np.ndarray:
+def _coverage(instrument: Instrument, grid: Grid) -> np.ndarray:
+    size, scale, pad = grid.shape, grid.scale, grid.pad_yx
     detector = DETECTORS[instrument.detector]
     axes = (1, 0) if instrument.transposed else (0, 1)
     first, extent = instrument.crop[:2], instrument.crop[2:]
     windows = [slice(first[i], first[i] + extent[i]) for i in (0, 1)]
     lines = [detector.live_lines(axes[i])[windows[i]] for i in (0, 1)]
-    cover = np.outer(*(_share(lines[i], size, scale, pad[i]) for i in (0, 1)))
+    cover = np.outer(*(_share(lines[i], size[i], scale, pad[i]) for i in (0, 1)))
     rectangles = detector.module_rectangles()
     for number in instrument.missing_modules:
         rectangle = rectangles[number]
@@ -120,10 +153,10 @@ def _coverage(
             inside = np.zeros(detector.shape[axes[i]])
             start = rectangle[axes[i]]
             inside[start : start + rectangle[2 + axes[i]]] = 1
-            parts.append(_share(inside[windows[i]], size, scale, pad[i]))
+            parts.append(_share(inside[windows[i]], size[i], scale, pad[i]))
         cover = cover - np.outer(*parts)
     if detector.circular:
-        native = [(np.arange(size) + 0.5 - pad[i]) / scale + first[i] for i in (0, 1)]
+        native = [(np.arange(size[i]) + 0.5 - pad[i]) / scale + first[i] for i in (0, 1)]
         middle = [detector.shape[axes[i]] / 2 for i in (0, 1)]
         radius = np.hypot(native[0][:, None] - middle[0], native[1] - middle[1])
         cover = cover * np.clip((min(middle) - radius) * scale + 0.5, 0, 1)

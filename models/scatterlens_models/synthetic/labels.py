@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from scatterlens_models.synthetic.profiles import coverage as grain_coverage
-from scatterlens_models.synthetic.render import Rendered, Term, elliptical_q, transmission
+from scatterlens_models.synthetic.render import Rendered, Term, along_q, transmission
 from scatterlens_models.synthetic.scene import Component, SceneParams
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -80,7 +80,7 @@ class _Sampled:
         self._step = step
         grid, instrument = rendered.maps, scene.instrument
         live = self.cut(torch.from_numpy(grid.coverage))
-        self._pixels = live * (step / grid.scale) ** 2
+        self._pixels = live * (step / grid.grid.scale) ** 2
         read = (instrument.read_noise / instrument.gain) ** 2
         self._dark = self.cut(rendered.background) + RULES["detectability"]["floor"] + read
         radius = self.cut(torch.from_numpy(grid.radius)) * (256 / grid.q.shape[0])
@@ -130,7 +130,7 @@ def _detect(
 def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
     """Degrees (K,), in steps of 5, at which the maximum of a ring or halo lies on lit pixels."""
     grid = rendered.maps
-    light = transmission(scene.instrument, grid.q.shape[0])
+    light = transmission(scene.instrument, grid.grid)
     lit = (grid.coverage > 0.5) & (light > 0.3)
     steps = (grid.phi * (36 / np.pi)).astype(np.int32) % 72
     degrees = np.full(len(rendered.terms), 360.0)
@@ -138,8 +138,9 @@ def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
         if term.q == 0:
             continue
         component = scene.components[term.component]
-        q = grid.q if component.ellipticity == 1 else elliptical_q(component, grid)
-        near = np.abs(q - term.q) < 2 * grid.pixel_angle * component.ellipticity
+        near = (
+            np.abs(along_q(component, grid) - term.q) < 2 * grid.pixel_angle * component.ellipticity
+        )
         degrees[k] = 5.0 * np.count_nonzero(np.bincount(steps[near & lit], minlength=72))
     return degrees
 

@@ -4,7 +4,10 @@ A term is one ring, halo or smooth curve. Polar terms are low rank: a radial tab
 azimuthal table, each looked up per pixel; a term without azimuthal table costs one lookup.
 Crystals and grazing incidence are low rank along rows and columns.
 
-Shapes: K terms, C components, S x S pixels.
+Unit amplitude is defined on the prepared grid of 256 x 256 pixels, so that any other grid shows the
+same brightness: heights and half a pixel of blur are taken from there.
+
+Shapes: K terms, C components, H x W pixels.
 """
 
 from dataclasses import dataclass
@@ -14,9 +17,17 @@ import numpy as np
 import torch
 
 from scatterlens_models.synthetic import profiles
-from scatterlens_models.synthetic.geometry import Maps, maps, radius_at
+from scatterlens_models.synthetic.geometry import (
+    Grid,
+    Maps,
+    maps,
+    native_grid,
+    prepared_grid,
+    radius_at,
+)
 from scatterlens_models.synthetic.scene import Component, Instrument, SceneParams, Shadow
 
+_SIZE = 256
 _RADIAL_BINS = 1024
 
 
@@ -40,55 +51,79 @@ class Rendered:
 
     terms: tuple[Term, ...]
     images: torch.Tensor
-    """(K, S, S), each component's largest term being about 1 at its peak."""
+    """(K, H, W), each component's largest term being about 1 at its peak."""
     averages: dict[int, torch.Tensor]
-    """(S, S) of each modulated term: the same ring without its dependence on the azimuth."""
+    """(H, W) of each modulated term: the same ring without its dependence on the azimuth."""
     background: torch.Tensor
-    """(S, S), photons per native pixel."""
+    """(H, W), photons per native pixel."""
     throughput: torch.Tensor
-    """(S, S), share of the scattered light that reaches the detector."""
+    """(H, W), share of the scattered light that reaches the detector."""
     maps: Maps
 
 
-def render(scene: SceneParams, size: int = 256) -> Rendered:
-    """Render every term of a scene on the prepared grid."""
-    grid = maps(scene.instrument, size)
-    light = _throughput(scene, grid, size)
+def render(scene: SceneParams) -> Rendered:
+    """Render every term of a scene on the prepared grid of 256 x 256 pixels."""
+    here = _reference(scene)
+    light = _throughput(scene, here)
     terms: list[Term] = []
     images: list[torch.Tensor] = []
     averages: dict[int, torch.Tensor] = {}
-    for number, component in enumerate(scene.components):
-        for term, image, average in _component(scene, number, component, grid):
+    for number in range(len(scene.components)):
+        for term, image, average in _component(scene, number, here, here):
             if term.modulated:
                 averages[len(terms)] = average * light
             terms.append(term)
             images.append(image * light)
-    stacked = torch.stack(images) if images else torch.zeros((0, size, size))
-    return Rendered(tuple(terms), stacked, averages, _background(scene, grid, size), light, grid)
+    stacked = torch.stack(images) if images else torch.zeros((0, *here.grid.shape))
+    return Rendered(tuple(terms), stacked, averages, _background(scene, here), light, here)
+
+
+def render_native(scene: SceneParams, amplitudes: np.ndarray) -> tuple[np.ndarray, Maps]:
+    """Photons (rows, cols) that each of the detector's own pixels expects, and its maps.
+
+    Args:
+        scene: what to render.
+        amplitudes: (C,) of its components, as `labels.judge` finds them.
+    """
+    here = maps(scene.instrument, native_grid(scene.instrument))
+    scattered = torch.zeros(here.grid.shape)
+    for number, amplitude in enumerate(amplitudes):
+        for _, image, _ in _component(scene, number, here, _reference(scene)):
+            scattered.add_(image, alpha=float(amplitude))
+    expected = scattered.mul_(_throughput(scene, here)).add_(_background(scene, here))
+    return expected.numpy(), here
+
+
+def _reference(scene: SceneParams) -> Maps:
+    return maps(scene.instrument, prepared_grid(scene.instrument, _SIZE))
 
 
 _Drawn = list[tuple[Term, torch.Tensor, torch.Tensor]]
 
 
-def _component(scene: SceneParams, number: int, component: Component, grid: Maps) -> _Drawn:
+def _component(scene: SceneParams, number: int, grid: Maps, reference: Maps) -> _Drawn:
+    component = scene.components[number]
     if component.kind == "crystal":
         image = _crystal(scene.instrument, component, grid)
         return [(Term(number, 0), image, image)]
     if component.kind == "gisaxs":
         return [(Term(number, i), m, m) for i, m in enumerate(_grazing(component, grid))]
-    q_map = grid.q if component.ellipticity == 1 else elliptical_q(component, grid)
+    q_map = along_q(component, grid)
     lowest, highest = float(q_map.min()), float(q_map.max())
-    axis = np.linspace(lowest, highest, _RADIAL_BINS)
-    step = max(highest - lowest, 1e-9) / (_RADIAL_BINS - 1)
-    place = _Place(torch.from_numpy((q_map - lowest) / np.float32(step)), _RADIAL_BINS)
-    blur = _pixel_blur(component, grid)
+    bins = round(_RADIAL_BINS * grid.grid.prepared)
+    axis = np.linspace(lowest, highest, bins)
+    step = max(highest - lowest, 1e-9) / (bins - 1)
+    place = _Place(torch.from_numpy((q_map - lowest) / np.float32(step)), bins)
+    blur = _pixel_blur(component, reference)
     if component.kind in ("rings", "halo"):
         curves = [
             weight * _peak(component, axis, q, float(np.hypot(component.width * q, blur(q))))
             for q, weight in zip(component.positions, component.weights, strict=True)
         ]
     else:
-        curves = [_curve(component, axis)]
+        seen = along_q(component, reference)
+        usual = np.linspace(float(seen.min()), float(seen.max()), _RADIAL_BINS)
+        curves = [_curve(component, axis) / max(float(_curve(component, usual).max()), 1e-30)]
     turn = None
     drawn: _Drawn = []
     for order, curve in enumerate(curves):
@@ -140,23 +175,21 @@ def _peak(component: Component, axis: np.ndarray, q: float, sigma: float) -> np.
 
 
 def _curve(component: Component, axis: np.ndarray) -> np.ndarray:
-    """Smooth scattering, 1 at its largest within the frame."""
+    """Smooth scattering over q."""
     p = component.params
     if component.profile == "porod":
-        curve = profiles.porod(axis, p["exponent"], 1 / p["length"])
-    elif component.profile == "guinier_porod":
-        curve = profiles.guinier_porod(axis, p["length"], p["exponent"])
-    elif component.profile == "sphere":
-        curve = profiles.sphere(axis, p["radius"], p["polydispersity"])
-    else:
-        shape = {
-            "guinier": profiles.guinier,
-            "ornstein_zernike": profiles.ornstein_zernike,
-            "debye_bueche": profiles.debye_bueche,
-            "high_q": profiles.high_q,
-        }[component.profile]
-        curve = shape(axis, p["length"])
-    return curve / max(float(curve.max()), 1e-30)
+        return profiles.porod(axis, p["exponent"], 1 / p["length"])
+    if component.profile == "guinier_porod":
+        return profiles.guinier_porod(axis, p["length"], p["exponent"])
+    if component.profile == "sphere":
+        return profiles.sphere(axis, p["radius"], p["polydispersity"])
+    shape = {
+        "guinier": profiles.guinier,
+        "ornstein_zernike": profiles.ornstein_zernike,
+        "debye_bueche": profiles.debye_bueche,
+        "high_q": profiles.high_q,
+    }[component.profile]
+    return shape(axis, p["length"])
 
 
 def _azimuthal(component: Component, order: int) -> np.ndarray | None:
@@ -174,8 +207,10 @@ def _azimuthal(component: Component, order: int) -> np.ndarray | None:
     return profile
 
 
-def elliptical_q(component: Component, grid: Maps) -> np.ndarray:
-    """q measured along an ellipse: stretched by the ellipticity across chi."""
+def along_q(component: Component, grid: Maps) -> np.ndarray:
+    """q as a component counts it: stretched across chi by its ellipticity, (H, W)."""
+    if component.ellipticity == 1:
+        return grid.q
     angle = grid.phi - component.chi[0]
     return grid.q * np.sqrt(
         np.cos(angle) ** 2 + component.ellipticity**2 * np.sin(angle) ** 2
@@ -183,7 +218,7 @@ def elliptical_q(component: Component, grid: Maps) -> np.ndarray:
 
 
 def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.Tensor:
-    """Gaussian spots at the points of a plane reciprocal lattice, (S, S)."""
+    """Gaussian spots at the points of a plane reciprocal lattice, (H, W)."""
     p = component.params
     reach = np.arange(-12, 13)
     h, k = (index.ravel() for index in np.meshgrid(reach, reach))
@@ -194,14 +229,15 @@ def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.
     phi = np.arctan2(across, along) + component.chi[0]
     rng = np.random.default_rng(component.grain_seed)
     height = np.exp(-((p["damping"] * q / first) ** 2) + p["scatter"] * rng.normal(size=q.size))
-    pixels = radius_at(instrument, q) * grid.scale
+    pixels = radius_at(instrument, q) * grid.grid.scale
     row = grid.beam_yx[0] - pixels * np.cos(phi)
     col = grid.beam_yx[1] + pixels * np.sin(phi)
-    size = grid.q.shape[0]
-    near = (q > 0) & (np.abs(row - size / 2) < size) & (np.abs(col - size / 2) < size)
-    lines = np.arange(size)
+    size, (rows, cols) = grid.grid.square, grid.grid.shape
+    near = (q > 0) & (np.abs(row - rows / 2) < size) & (np.abs(col - cols / 2) < size)
+    spot = p["spot_px"] * grid.grid.prepared
     y, x = (
-        np.exp(-0.5 * ((lines - place[near, None]) / p["spot_px"]) ** 2) for place in (row, col)
+        np.exp(-0.5 * ((np.arange(extent) - place[near, None]) / spot) ** 2)
+        for extent, place in ((rows, row), (cols, col))
     )
     image = (y * height[near, None]).T @ x
     return torch.from_numpy((image / max(image.max(), 1e-30)).astype(np.float32))
@@ -209,17 +245,18 @@ def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.
 
 def _grazing(component: Component, grid: Maps) -> list[torch.Tensor]:
     """Diffuse lobe, Bragg rods (if any), specular rod of a film at grazing incidence."""
-    p, size = component.params, grid.q.shape[0]
-    lines = np.arange(size) / size
-    height = grid.beam_yx[0] / size - lines - p["horizon"]
+    p, size, pixel = component.params, grid.grid.square, grid.grid.prepared
+    rows, cols = (np.arange(extent) / size for extent in grid.grid.shape)
+    height = grid.beam_yx[0] / size - rows - p["horizon"]
     """Above the horizon, in units of the frame."""
-    x = lines - grid.beam_yx[1] / size
+    x = cols - grid.beam_yx[1] / size
     # Vineyard: |T|^2 peaks where the exit angle is critical; angles go as heights here.
     critical = p["yoneda"]
     inner = np.sqrt(height**2 - critical**2 - 2j * p["absorption"] * critical**2 + 0j)
     vineyard = np.abs(2 * height / (height + np.where(height > 0, inner, 1))) ** 2
     exit_side = np.where(height > 0, vineyard / 4, 0.0)
-    smear = profiles.gaussian(np.arange(-4, 5), 0, 1.0)
+    reach = int(np.ceil(4 * pixel))
+    smear = profiles.gaussian(np.arange(-reach, reach + 1), 0, pixel)
     exit_side = np.convolve(exit_side, smear / smear.sum(), mode="same") + 0.002
     fade = np.exp(-np.abs(height) / p["decay"])
     diffuse = np.outer(exit_side * fade, 1 / (1 + (x / p["diffuse_width"]) ** 2))
@@ -242,12 +279,12 @@ def _grazing(component: Component, grid: Maps) -> list[torch.Tensor]:
 
 
 @lru_cache(maxsize=4)
-def transmission(instrument: Instrument, size: int) -> np.ndarray:
-    """Share of light that stop, arms and shadows let through, float32 (size, size)."""
-    rows, cols = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5, indexing="ij")
-    through = np.ones((size, size))
+def transmission(instrument: Instrument, grid: Grid) -> np.ndarray:
+    """Share of light that stop, arms and shadows let through, float32 (H, W)."""
+    rows, cols = np.meshgrid(grid.lines(0) + 0.5, grid.lines(1) + 0.5, indexing="ij")
+    through = np.ones(grid.shape)
     for shadow in instrument.shadows:
-        covered = np.clip(0.5 - _distance(shadow, rows, cols, size), 0, 1)
+        covered = np.clip(0.5 - _distance(shadow, rows, cols, grid.square), 0, 1)
         through *= 1 - covered * (1 - shadow.transmission)
     return through.astype(np.float32)
 
@@ -275,34 +312,35 @@ def _distance(shadow: Shadow, rows: np.ndarray, cols: np.ndarray, size: int) -> 
     return np.where(inside, -1.0, 1.0)
 
 
-def _throughput(scene: SceneParams, grid: Maps, size: int) -> torch.Tensor:
-    through = transmission(scene.instrument, size) * grid.efficiency
-    ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
+def _throughput(scene: SceneParams, here: Maps) -> torch.Tensor:
+    through = transmission(scene.instrument, here.grid) * here.efficiency
+    down, across = (here.grid.ramp(axis).astype(np.float32) for axis in (0, 1))
     gradient = scene.background.gradient
-    absorbed = (1 + gradient[0] * ramp[:, None]) * (1 + gradient[1] * ramp)
+    absorbed = (1 + gradient[0] * down[:, None]) * (1 + gradient[1] * across)
     return torch.from_numpy(through * absorbed)
 
 
-def _background(scene: SceneParams, grid: Maps, size: int) -> torch.Tensor:
-    """Flat, air, windows, slit streak and direct beam, (S, S)."""
-    b, radius = scene.background, grid.radius
+def _background(scene: SceneParams, here: Maps) -> torch.Tensor:
+    """Flat, air, windows, slit streak and direct beam, (H, W)."""
+    b, radius, size = scene.background, here.radius, here.grid.square
+    rows, cols = here.grid.shape
     if scene.dark:
-        return torch.full((size, size), b.flat)
-    light = transmission(scene.instrument, size)
+        return torch.full((rows, cols), b.flat)
+    light = transmission(scene.instrument, here.grid)
     image = 0.9 * b.flat + b.air / (1 + (radius * (256 / size) / 12) ** 2)
     if b.window:
         image = image + b.window / (1 + (radius / (b.window_radius * size)) ** 2) ** 1.5
     if b.streak:
-        rows = np.arange(size, dtype=np.float32)[:, None] - grid.beam_yx[0]
-        cols = np.arange(size, dtype=np.float32) - grid.beam_yx[1]
+        y = np.arange(rows, dtype=np.float32)[:, None] - here.beam_yx[0]
+        x = np.arange(cols, dtype=np.float32) - here.beam_yx[1]
         c, s = np.float32(np.cos(b.streak_angle)), np.float32(np.sin(b.streak_angle))
-        across = cols * c + rows * s
+        across = (x * c + y * s) / np.float32(here.grid.prepared)
         image = image + b.streak / (1 + across**2) / (1 + radius / (0.1 * size))
     image = image * light
     if b.beam:
-        rows = np.arange(size)[:, None] - grid.beam_yx[0]
-        cols = np.arange(size) - grid.beam_yx[1]
-        spot = np.exp(-0.5 * ((rows / b.beam_sigma[0]) ** 2 + (cols / b.beam_sigma[1]) ** 2))
+        y = (np.arange(rows)[:, None] - here.beam_yx[0]) / here.grid.prepared
+        x = (np.arange(cols) - here.beam_yx[1]) / here.grid.prepared
+        spot = np.exp(-0.5 * ((y / b.beam_sigma[0]) ** 2 + (x / b.beam_sigma[1]) ** 2))
         image = image + b.beam * spot * light
     # A tenth of the flat part is born behind the stop: fluorescence, cosmic rays, electronics.
     return torch.from_numpy((image + 0.1 * b.flat).astype(np.float32))

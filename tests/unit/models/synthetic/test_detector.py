@@ -9,7 +9,12 @@ from scatterlens_models import preprocess
 from scatterlens_models.frame import Frame
 from scatterlens_models.synthetic import detector as detection
 from scatterlens_models.synthetic.detectors import DETECTORS
-from scatterlens_models.synthetic.geometry import maps, q_at, radius_at
+from scatterlens_models.synthetic.geometry import Grid, maps, prepared_grid, q_at, radius_at
+
+
+def halved(shape: tuple[int, int]) -> Grid:
+    """A grid of pixels twice as large as those of the detector."""
+    return Grid(shape, 0.5, (0.0, 0.0), max(shape))
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -50,7 +55,7 @@ def test_coverage_is_that_of_the_preprocessing_of_real_frames(
     scene = scene_of(
         detector=name, transposed=transposed, crop=crop, missing_modules=missing, beam_yx=(31.0, 5)
     )
-    grid = maps(scene.instrument, 256)
+    grid = maps(scene.instrument, prepared_grid(scene.instrument, 256))
     np.testing.assert_allclose(grid.coverage, prepared[1], atol=1e-5)
     np.testing.assert_allclose(grid.beam_yx, placement.detector_to_network(31.0, 5.0))
 
@@ -78,7 +83,7 @@ def test_counts_stop_at_the_ceiling_of_the_detector(scene_of):
     scene = scene_of(detector="lambda_750k", crop=(0, 0, 516, 1556))
     rng = np.random.default_rng(0)
     shape = (64, 64)
-    counts, _ = detection.detect(scene, np.full(shape, 1e5), np.ones(shape), 0.5, rng)
+    counts, _ = detection.detect(scene, np.full(shape, 1e5), np.ones(shape), halved(shape), rng)
     assert counts.max() == 4095
 
 
@@ -86,7 +91,7 @@ def test_a_ccd_has_its_pedestal_and_its_read_noise(scene_of):
     scene = scene_of(pedestal=100.0, read_noise=4.0, gain=2.0)
     rng = np.random.default_rng(0)
     shape = (256, 256)
-    counts, _ = detection.detect(scene, np.full(shape, 9.0), np.ones(shape), 0.5, rng)
+    counts, _ = detection.detect(scene, np.full(shape, 9.0), np.ones(shape), halved(shape), rng)
     assert counts.mean() == pytest.approx(118, rel=0.002)
     assert counts.var() == pytest.approx((4.0**2 + 2.0**2 * 9) / 4, rel=0.03)
 
@@ -107,5 +112,5 @@ def test_dead_pixels_lower_the_coverage(scene_of):
     scene = replace(scene_of(), dead_share=1e-3)
     rng = np.random.default_rng(0)
     shape = (256, 256)
-    _, coverage = detection.detect(scene, np.ones(shape), np.ones(shape), 0.5, rng)
+    _, coverage = detection.detect(scene, np.ones(shape), np.ones(shape), halved(shape), rng)
     assert 1 - coverage.mean() == pytest.approx(1e-3, rel=0.2)

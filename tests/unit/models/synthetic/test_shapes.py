@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scatterlens_models.synthetic import profiles
-from scatterlens_models.synthetic.geometry import maps
+from scatterlens_models.synthetic.geometry import maps, prepared_grid
 from scatterlens_models.synthetic.lattices import reflections
 from scatterlens_models.synthetic.render import render
 
@@ -77,7 +77,7 @@ def test_every_kernel_has_the_order_parameter_that_it_was_asked_for(name, fold, 
 def test_a_rendered_ring_has_the_order_parameter_of_its_component(scene_of, ring, name):
     scene = scene_of(ring(80, width=0.04, fold=4, eta=0.6, chi=(0.3,), kernel=name))
     image = render(scene).images[0].double().numpy()
-    grid = maps(scene.instrument, 256)
+    grid = maps(scene.instrument, prepared_grid(scene.instrument, 256))
     # Weighted by 1 / radius, every azimuth counts alike whatever its number of pixels.
     weights = image * (np.abs(grid.radius - 80) < 12) / np.maximum(grid.radius, 1)
     moment = (weights * np.exp(4j * (grid.phi.astype(float) - 0.3))).sum() / weights.sum()
