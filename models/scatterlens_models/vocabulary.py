@@ -25,6 +25,8 @@ class Attribute:
     """Name for people."""
     definition: str
     group: str | None = None
+    evidence: str = ""
+    """Which part of a frame speaks for it: what an overlay should show."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from scatterlens_models.synthetic.dataset import (
     find_splits,
     open_shards,
 )
-from scatterlens_models.vocabulary import load_vocabulary
+from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
 synth = typer.Typer(name="synth", help="Simulated frames with known truth.", no_args_is_help=True)
 _console = Console()
@@ -72,6 +72,7 @@ def frames_command(
     seed: Annotated[int, typer.Option()] = 20200907,
     start: Annotated[int, typer.Option(min=0, help="First frame index.")] = 0,
     step: Annotated[int, typer.Option(min=1, help="Distance of the indices.")] = 50,
+    vocabulary: Annotated[str, typer.Option(help="aam20, experimental20 or full.")] = "full",
 ) -> None:
     """Write detector files at full resolution, with geometry and known truth."""
     from scatterlens_models.synthetic.frames import UnknownFormatError, write_frames
@@ -81,10 +82,12 @@ def frames_command(
     try:
         with Progress("{task.description}", *columns, console=_console) as progress:
             for _ in progress.track(
-                write_frames(out, seed, indices, suffix), total=frames, description=suffix
+                write_frames(out, seed, indices, suffix, vocabulary=vocabulary),
+                total=frames,
+                description=suffix,
             ):
                 pass
-    except UnknownFormatError as error:
+    except (UnknownFormatError, UnknownVocabularyError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None
     _console.print(f"{frames} frames in {out}")

@@ -20,8 +20,9 @@ import hdf5plugin
 import numpy as np
 import torch
 
+from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.detector import detect, noise_generator, prepare
-from scatterlens_models.synthetic.labels import Labelled, judge, label
+from scatterlens_models.synthetic.labels import Labelled, label
 from scatterlens_models.synthetic.render import render
 from scatterlens_models.synthetic.sampling import sample
 from scatterlens_models.synthetic.scene import SceneParams
@@ -93,12 +94,14 @@ class Simulated:
 _vocabulary = cache(load_vocabulary)
 
 
-def simulate(seed: int, index: int, profile: str = "realistic", noise: int = 0) -> Simulated:
+def simulate(
+    seed: int, index: int, profile: str = "realistic", noise: int = 0, vocabulary: str = "aam20"
+) -> Simulated:
     """Make frame `index` of a seed; `noise` other than 0 draws other noise over the same scene."""
     scene = sample(seed, index, profile)
     rendered = render(scene)
     visibility = judge(scene, rendered)
-    labelled = label(scene, visibility, rendered.terms, _vocabulary("aam20"))
+    labelled = label(scene, visibility, rendered, _vocabulary(vocabulary))
     rng = noise_generator(seed + noise, index)
     counts, coverage = detect(
         scene, visibility.expected, rendered.maps.coverage, rendered.maps.grid, rng
@@ -197,7 +200,7 @@ def _write_shard(work: tuple[Split, Path, int]) -> int:
         groups = np.empty(count, np.int64)
         scenes: list[str] = []
         for i in range(count):
-            made = simulate(split.seed, first + i, split.profile)
+            made = simulate(split.seed, first + i, split.profile, vocabulary=split.vocabulary)
             x[i] = np.round(made.prepared[0] * INPUT_SCALE).astype(np.uint16)
             coverage[i] = np.round(made.prepared[1] * 255).astype(np.uint8)
             labels[i], dprime[i] = made.labelled.labels, made.labelled.dprime

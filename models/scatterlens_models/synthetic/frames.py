@@ -13,10 +13,11 @@ import hdf5plugin
 import numpy as np
 
 from scatterlens_models.geometry import Geometry
+from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.detector import detect, noise_generator
 from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.geometry import wavelength_angstrom
-from scatterlens_models.synthetic.labels import Labelled, judge, label
+from scatterlens_models.synthetic.labels import Labelled, label
 from scatterlens_models.synthetic.render import render, render_native
 from scatterlens_models.synthetic.sampling import sample
 from scatterlens_models.synthetic.scene import Instrument, SceneParams
@@ -58,7 +59,7 @@ def expose(scene: SceneParams, vocabulary: Vocabulary) -> NativeFrame:
         counts=np.where(live, np.round(counts), _NOT_LIVE).astype(np.int32),
         geometry=geometry_of(scene.instrument),
         ceiling=DETECTORS[scene.instrument.detector].saturation,
-        labelled=label(scene, visibility, rendered.terms, vocabulary),
+        labelled=label(scene, visibility, rendered, vocabulary),
         vocabulary=vocabulary,
     )
 
@@ -71,7 +72,12 @@ def geometry_of(instrument: Instrument) -> Geometry:
 
 
 def write_frames(
-    folder: Path, seed: int, indices: range, suffix: str, profile: str = "realistic"
+    folder: Path,
+    seed: int,
+    indices: range,
+    suffix: str,
+    profile: str = "realistic",
+    vocabulary: str = "aam20",
 ) -> Iterator[Path]:
     """Write frames `indices` of a seed; yields the path of each detector file.
 
@@ -79,13 +85,14 @@ def write_frames(
 
     Raises:
         UnknownFormatError: no writer for `suffix`.
+        UnknownVocabularyError: no such vocabulary.
     """
     if suffix not in WRITERS:
         raise UnknownFormatError(f"no format {suffix!r}; there are {', '.join(WRITERS)}")
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = load_vocabulary("aam20")
+    attributes = load_vocabulary(vocabulary)
     for index in indices:
-        frame = expose(sample(seed, index, profile), vocabulary)
+        frame = expose(sample(seed, index, profile), attributes)
         path = folder / f"{profile}-{seed}-{index:07d}.{suffix}"
         path.with_suffix(".poni").write_text(poni(frame.geometry), encoding="utf-8")
         path.with_suffix(".truth.json").write_text(truth(frame), encoding="utf-8")

@@ -1,148 +1,20 @@
-"""Detectability and labels: what an ideal observer could see, before any noise is drawn.
+"""Labels: which attributes a scene carries, from its parameters and what can be seen of them.
 
-d'^2 of a term is the sum over pixels of w s^2, with s its noise-free map after weighted projection
-out of the nuisances (flat, air scattering) and w the inverse variance of a pixel. Qualities that
-speak of the azimuth (symmetry, grains) are judged by the part of the term that its own azimuthal
-average does not explain.
-
-Shapes: K terms, A attributes, P sampled pixels; labels are int8 {1 present, 0 absent, -1 unsure}.
+Shapes: K terms, A attributes; labels are int8 {1 present, 0 absent, -1 unsure}.
 """
 
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 
+from scatterlens_models.synthetic.circumstances import CIRCUMSTANCES, judge_circumstances
+from scatterlens_models.synthetic.detectability import EVIDENCE_SIDE, RULES, Visibility
 from scatterlens_models.synthetic.profiles import coverage as grain_coverage
-from scatterlens_models.synthetic.render import Rendered, Term, along_q, transmission
+from scatterlens_models.synthetic.render import Rendered
 from scatterlens_models.synthetic.scene import Component, SceneParams
 from scatterlens_models.vocabulary import Vocabulary
 
-RULES = tomllib.loads((Path(__file__).parent / "rules.toml").read_text(encoding="utf-8"))
-EVIDENCE_SIDE = 32
-_STEP = 2
-"""Every second row and column is enough for detectability."""
-_HIGHEST_AMPLITUDE = 3e4
-_ROUNDS = 7
-
-
-@dataclass(frozen=True, eq=False)
-class Visibility:
-    """What could be seen of a scene, and how bright each component had to be for it."""
-
-    amplitudes: np.ndarray
-    """(C,) photons per native pixel at unit map."""
-    expected: np.ndarray
-    """(S, S) photons per native pixel, all together."""
-    dprime: np.ndarray
-    """(K,) detectability of each term."""
-    modulation: np.ndarray
-    """(K,) detectability of its dependence on the azimuth."""
-    azimuth_deg: np.ndarray
-    """(K,) visible azimuth at the maximum of a ring or halo; 360 for what has none."""
-    evidence: np.ndarray
-    """(K, 32, 32) d'^2 weight of each term."""
-
-
-def judge(scene: SceneParams, rendered: Rendered) -> Visibility:
-    """Find the amplitudes that meet the wanted d' and what is visible then."""
-    size = rendered.background.shape[0]
-    owners = torch.tensor([term.component for term in rendered.terms], dtype=torch.int64)
-    amplitudes = _amplitudes(scene, _Sampled(scene, rendered, 2 * _STEP), owners)
-    sampled = _Sampled(scene, rendered, _STEP)
-    seen = sampled.units * amplitudes[owners, None]
-    weight = sampled.weight(seen.sum(0))
-    dprime, residual = _detect(seen, weight, sampled.nuisance)
-    modulation = torch.zeros_like(dprime)
-    for k, average in rendered.averages.items():
-        own = torch.cat([sampled.nuisance, sampled.cut(average)[None]])
-        modulation[k] = _detect(seen[k : k + 1], weight, own)[0][0]
-    cell = size // _STEP // EVIDENCE_SIDE
-    cells = (len(owners), EVIDENCE_SIDE, cell, EVIDENCE_SIDE, cell)
-    pooled = (weight * residual.clamp_(min=0).square_()).reshape(cells).sum((2, 4))
-    scaled = amplitudes[owners] @ rendered.images.flatten(1)
-    return Visibility(
-        amplitudes=amplitudes.numpy(),
-        expected=(rendered.background + scaled.view(size, size)).numpy(),
-        dprime=dprime.numpy(),
-        modulation=modulation.numpy(),
-        azimuth_deg=_visible_azimuth(scene, rendered),
-        evidence=pooled.numpy(),
-    )
-
-
-class _Sampled:
-    """Every `step`-th row and column of a rendered scene, flattened."""
-
-    def __init__(self, scene: SceneParams, rendered: Rendered, step: int):
-        self._step = step
-        grid, instrument = rendered.maps, scene.instrument
-        live = self.cut(torch.from_numpy(grid.coverage))
-        self._pixels = live * (step / grid.grid.scale) ** 2
-        read = (instrument.read_noise / instrument.gain) ** 2
-        self._dark = self.cut(rendered.background) + RULES["detectability"]["floor"] + read
-        radius = self.cut(torch.from_numpy(grid.radius)) * (256 / grid.q.shape[0])
-        self.nuisance = torch.stack([torch.ones_like(radius), 1 / (1 + (radius / 12) ** 2)])
-        """(N, P)"""
-        self.units = rendered.images[:, ::step, ::step].flatten(1)
-        """(K, P)"""
-
-    def cut(self, image: torch.Tensor) -> torch.Tensor:
-        """(P,) of an (S, S) map."""
-        return image[:: self._step, :: self._step].flatten()
-
-    def weight(self, signal: torch.Tensor) -> torch.Tensor:
-        """Inverse variance (P,) of the mean count where the sample scatters `signal`."""
-        return self._pixels / (self._dark + signal)
-
-
-def _amplitudes(scene: SceneParams, sampled: _Sampled, owners: torch.Tensor) -> torch.Tensor:
-    """Amplitude (C,) at which each component's strongest term has the d' that it wants."""
-    count = len(scene.components)
-    amplitudes = torch.ones(count)
-    targets = torch.tensor([component.target for component in scene.components])
-    for _ in range(_ROUNDS if count else 0):
-        seen = sampled.units * amplitudes[owners, None]
-        reached, _ = _detect(seen, sampled.weight(seen.sum(0)), sampled.nuisance)
-        best = torch.zeros(count).scatter_reduce_(0, owners, reached, "amax")
-        # d' grows as the amplitude, or as its root where the component is its own background.
-        amplitudes = amplitudes * (targets / best.clamp(min=1e-9)) ** 1.25
-        amplitudes = amplitudes.clamp(max=_HIGHEST_AMPLITUDE)
-    return amplitudes
-
-
-def _detect(
-    maps: torch.Tensor, weight: torch.Tensor, nuisance: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """d' (K,) and what the nuisances (N, P) leave of the maps (K, P), by weighted least squares."""
-    # Scaled nuisances keep the normal equations well conditioned in float32.
-    scaled = nuisance / nuisance.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12)
-    weighted = scaled * weight
-    normal = (weighted @ scaled.T).double()
-    normal += torch.eye(len(normal), dtype=torch.float64) * (normal.trace() * 1e-7 + 1e-12)
-    fit = torch.linalg.solve(normal, (weighted @ maps.T).double()).float()
-    residual = maps - fit.T @ scaled
-    return (residual.square() @ weight).clamp(min=0).sqrt(), residual
-
-
-def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
-    """Degrees (K,), in steps of 5, at which the maximum of a ring or halo lies on lit pixels."""
-    grid = rendered.maps
-    light = transmission(scene.instrument, grid.grid)
-    lit = (grid.coverage > 0.5) & (light > 0.3)
-    steps = (grid.phi * (36 / np.pi)).astype(np.int32) % 72
-    degrees = np.full(len(rendered.terms), 360.0)
-    for k, term in enumerate(rendered.terms):
-        if term.q == 0:
-            continue
-        component = scene.components[term.component]
-        near = (
-            np.abs(along_q(component, grid) - term.q) < 2 * grid.pixel_angle * component.ellipticity
-        )
-        degrees[k] = 5.0 * np.count_nonzero(np.bincount(steps[near & lit], minlength=72))
-    return degrees
+_BEHENATE_Q = 2 * np.pi / 58.380
 
 
 class _Ballot:
@@ -168,6 +40,14 @@ class _Ballot:
         elif self.labels[index] == 0:
             self.labels[index] = -1
 
+    def state(self, attribute: str, value: int, dprime: float, evidence: np.ndarray) -> None:
+        """Say what is known of an attribute that no component carries."""
+        index = self._index.get(attribute)
+        if index is not None:
+            self.labels[index], self.dprime[index] = value, dprime
+            if value == 1:
+                self.maps[index] = evidence
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -182,13 +62,16 @@ class Labelled:
 
 
 def label(
-    scene: SceneParams, visibility: Visibility, terms: tuple[Term, ...], vocabulary: Vocabulary
+    scene: SceneParams, visibility: Visibility, rendered: Rendered, vocabulary: Vocabulary
 ) -> Labelled:
-    """Apply the rules to every component of a scene."""
+    """Apply the rules to every component of a scene, and to what stands round it."""
     ballot = _Ballot(vocabulary, visibility)
     for number, component in enumerate(scene.components):
-        own = [k for k, term in enumerate(terms) if term.component == number]
+        own = [k for k, term in enumerate(rendered.terms) if term.component == number]
         _RULES_OF[component.kind](ballot, component, own, visibility)
+    if not CIRCUMSTANCES.isdisjoint(vocabulary.ids):
+        for name, found in judge_circumstances(scene, visibility, rendered).items():
+            ballot.state(name, *found)
     peak = ballot.maps.reshape(len(ballot.maps), -1).max(1)[:, None, None]
     evidence = np.round(255 * ballot.maps / np.maximum(peak, 1e-30)).astype(np.uint8)
     return Labelled(ballot.labels, ballot.dprime, evidence)
@@ -197,22 +80,24 @@ def label(
 def _vote_evenness(
     ballot: _Ballot,
     component: Component,
+    which: str,
     dprime: float,
     modulation: float,
     terms: list[int],
     azimuth: float,
 ) -> None:
-    """Anisotropic or isotropic, from the parameters alone."""
+    """Anisotropic or isotropic, in general and of this kind, from the parameters alone."""
     rule = RULES["geometry"]
     wide = azimuth >= rule["isotropic_azimuth_deg"]
-    if component.ellipticity > RULES["ellipse"]["anisotropic"]:
-        ballot.vote("anisotropic", dprime, terms, wide)
-    elif component.eta > 0:
-        ballot.vote("anisotropic", modulation, terms, wide)
-        if modulation < RULES["detectability"]["present"]:
-            ballot.vote("isotropic", dprime, terms, certain=False)
-    elif not component.grains:
-        ballot.vote("isotropic", dprime, terms, wide)
+    for prefix in ("", f"{which}_"):
+        if component.ellipticity > RULES["ellipse"]["anisotropic"]:
+            ballot.vote(f"{prefix}anisotropic", dprime, terms, wide)
+        elif component.eta > 0:
+            ballot.vote(f"{prefix}anisotropic", modulation, terms, wide)
+            if modulation < RULES["detectability"]["present"]:
+                ballot.vote(f"{prefix}isotropic", dprime, terms, certain=False)
+        elif not component.grains:
+            ballot.vote(f"{prefix}isotropic", dprime, terms, wide)
 
 
 def _vote_symmetry(
@@ -220,12 +105,22 @@ def _vote_symmetry(
     component: Component,
     which: str,
     modulation: float,
-    terms: list[int],
+    k: int,
     azimuth: float,
+    order: int,
 ) -> None:
     enough = azimuth >= RULES["geometry"]["periods"] * 360 / component.fold
-    ballot.vote(which, modulation, terms, enough)
-    ballot.vote(f"symmetry_{component.fold}", modulation, terms, enough)
+    for name in (which, f"{which}_{component.fold}"):
+        ballot.vote(f"symmetry_{name}", modulation, [k], enough)
+    ballot.vote(f"symmetry_{component.fold}", modulation, [k], enough)
+    if component.fold == 2:
+        limits = RULES["direction"]
+        for axis, direction in (("z", 0.0), ("xy", 90.0)):
+            turn = (np.rad2deg(component.chi[order]) - direction + 90) % 180 - 90
+            if abs(turn) < limits["within_deg"] + limits["guard_deg"]:
+                clear = enough and abs(turn) < limits["within_deg"] - limits["guard_deg"]
+                ballot.vote(f"oriented_{axis}", modulation, [k], clear)
+                ballot.vote(f"{which}_oriented_{axis}", modulation, [k], clear)
 
 
 def _rings(ballot: _Ballot, component: Component, own: list[int], seen: Visibility) -> None:
@@ -243,24 +138,44 @@ def _rings(ballot: _Ballot, component: Component, own: list[int], seen: Visibili
         elif component.width > limits["broad"]:
             width = "broad"
         ballot.vote(f"width_{width}", d, [k], certain)
-        _vote_evenness(ballot, component, d, m, [k], float(azimuth))
+        _vote_evenness(ballot, component, "ring", d, m, [k], float(azimuth))
+        if component.ellipticity > RULES["ellipse"]["anisotropic"]:
+            ballot.vote("oval_ring", d, [k], certain)
         if component.fold and not component.grains:
-            _vote_symmetry(ballot, component, "symmetry_ring", m, [k], float(azimuth))
+            _vote_symmetry(ballot, component, "ring", m, k, float(azimuth), own.index(k))
             _vote_orientation(ballot, component, m, k, float(azimuth))
         elif component.fold:  # grains hide the symmetry that shapes their intensities
-            for name in ("symmetry_ring", f"symmetry_{component.fold}"):
-                ballot.vote(name, m, [k], certain=False)
+            for name in ("ring", f"ring_{component.fold}", f"{component.fold}"):
+                ballot.vote(f"symmetry_{name}", m, [k], certain=False)
             for name in ("sharp", "intermediate", "broad"):
                 ballot.vote(f"orientation_{name}", m, [k], certain=False)
         if component.grains:
             order = own.index(k)
             covered = grain_coverage(component.grains[order], component.mosaic)
             spotted = covered < RULES["grains"]["spotted"]
-            ballot.vote("spotted" if spotted else "textured", m, [k], certain)
+            names = ("spotted", "ring_spotted", "peaks_along_ring")
+            for name in names if spotted else ("textured", "polycrystalline"):
+                ballot.vote(name, m, [k], certain)
     visible = sorted((k for k in shown if seen.dprime[k] >= limit), key=lambda k: -seen.dprime[k])
     # The strongest ring is the first; each further one that is visible is a higher order.
     for k in visible[1:]:
         ballot.vote("higher_orders", float(seen.dprime[k]), [k])
+    # A family shows what it is once its last needed order is visible.
+    needed = {"many_rings": RULES["orders"]["many"]}
+    if component.lattice:
+        needed[component.lattice] = RULES["orders"][
+            "lamellar" if component.lattice == "lamellar" else "lattice"
+        ]
+    for name, count in needed.items():
+        if len(visible) >= count:
+            ballot.vote(name, float(seen.dprime[visible[count - 1]]), visible)
+    if visible and _is_behenate(component):
+        ballot.vote("agbh", float(seen.dprime[visible[0]]), visible)
+
+
+def _is_behenate(component: Component) -> bool:
+    orders = np.array(component.positions) / _BEHENATE_Q
+    return component.lattice == "lamellar" and bool(np.allclose(orders, np.round(orders), 1e-6))
 
 
 def _vote_orientation(
@@ -280,9 +195,9 @@ def _halo(ballot: _Ballot, component: Component, own: list[int], seen: Visibilit
     k = own[0]
     d, m, azimuth = float(seen.dprime[k]), float(seen.modulation[k]), float(seen.azimuth_deg[k])
     ballot.vote("halo", d, [k], azimuth >= RULES["geometry"]["ring_azimuth_deg"])
-    _vote_evenness(ballot, component, d, m, [k], azimuth)
+    _vote_evenness(ballot, component, "halo", d, m, [k], azimuth)
     if component.fold:
-        _vote_symmetry(ballot, component, "symmetry_halo", m, [k], azimuth)
+        _vote_symmetry(ballot, component, "halo", m, k, azimuth, 0)
 
 
 def _smooth(attribute: str):
@@ -292,7 +207,7 @@ def _smooth(attribute: str):
         k = own[0]
         d = float(seen.dprime[k])
         ballot.vote(attribute, d, [k])
-        _vote_evenness(ballot, component, d, 0.0, [k], 360.0)
+        _vote_evenness(ballot, component, attribute, d, 0.0, [k], 360.0)
 
     return rule
 
@@ -301,8 +216,8 @@ def _crystal(ballot: _Ballot, component: Component, own: list[int], seen: Visibi
     """Spots of one crystal: whether they make a ring is not for us to say."""
     k = own[0]
     d = float(seen.dprime[k])
-    ballot.vote("anisotropic", d, [k])
-    ballot.vote("higher_orders", d, [k])
+    for name in ("anisotropic", "higher_orders", "peaks_isolated"):
+        ballot.vote(name, d, [k])
     ballot.vote(f"symmetry_{component.fold}", d, [k])
     for name in ("ring", "spotted", "symmetry_ring", "width_sharp", "width_intermediate"):
         ballot.vote(name, d, [k], certain=False)
@@ -311,9 +226,14 @@ def _crystal(ballot: _Ballot, component: Component, own: list[int], seen: Visibi
 def _gisaxs(ballot: _Ballot, component: Component, own: list[int], seen: Visibility) -> None:
     """Diffuse scattering at the Yoneda line, rods, and the specular rod."""
     d = [float(seen.dprime[k]) for k in own]
-    ballot.vote("diffuse_low_q", d[0], own[:1])
+    for name in ("diffuse_low_q", "yoneda", "horizon"):
+        ballot.vote(name, d[0], own[:1])
+    ballot.vote("specular_rod", d[-1], own[-1:])
+    if component.params["rods"]:
+        ballot.vote("bragg_rods", d[1], own[1:2])
     for k, value in zip(own, d, strict=True):
         ballot.vote("anisotropic", value, [k])
+        ballot.vote("gisaxs", value, [k])
 
 
 _RULES_OF = {

@@ -13,8 +13,8 @@ from scatterlens_models.geometry import parse_poni
 from scatterlens_models.preprocess import PreprocessSpec, prepare
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.synthetic.dataset import simulate
+from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.frames import WRITERS, expose, write_frames
-from scatterlens_models.synthetic.labels import judge
 from scatterlens_models.synthetic.render import render, render_native
 from scatterlens_models.synthetic.sampling import sample
 from scatterlens_models.vocabulary import load_vocabulary

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from scatterlens_models.synthetic.dataset import simulate
+from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.detector import poisson_mean
-from scatterlens_models.synthetic.labels import judge, label
+from scatterlens_models.synthetic.labels import label
 from scatterlens_models.synthetic.render import render
 from scatterlens_models.synthetic.scene import Component
 from scatterlens_models.synthetic.sheet import evidence_mask
@@ -19,7 +20,7 @@ VOCABULARY = load_vocabulary("aam20")
 def labelled(scene):
     rendered = render(scene)
     visibility = judge(scene, rendered)
-    return label(scene, visibility, rendered.terms, VOCABULARY), visibility
+    return label(scene, visibility, rendered, VOCABULARY), visibility
 
 
 def names(found, value=1):
