@@ -50,7 +50,10 @@ chaos: .venv/testing.stamp  ## Kill a hundred workers over one ledger
 bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for one Pilatus 2M frame
 	$(BIN)/python benchmarks/path.py
 
+bench-synth: .venv/testing.stamp  ## Simulated frames a second on one core, by stage
+	$(BIN)/python benchmarks/synth.py
+
 openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
-.PHONY: help run test lint unit scenario chaos bench-path openapi system-packages
+.PHONY: help run test lint unit scenario chaos bench-path bench-synth openapi system-packages

@@ -10,13 +10,16 @@ Shapes: K terms, P sampled pixels.
 
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from scatterlens_models.synthetic.geometry import Maps
 from scatterlens_models.synthetic.render import Rendered, along_q, transmission
-from scatterlens_models.synthetic.scene import SceneParams
+from scatterlens_models.synthetic.scene import Instrument, SceneParams
 
 RULES = tomllib.loads((Path(__file__).parent / "rules.toml").read_text(encoding="utf-8"))
 EVIDENCE_SIDE = 32
@@ -129,19 +132,37 @@ def detect(
     return (residual.square() @ weight).clamp(min=0).sqrt(), residual
 
 
+class _Lit(NamedTuple):
+    """Pixels that are live and not in a deep shadow, (P,)."""
+
+    index: np.ndarray
+    """Of the flattened grid."""
+    q: np.ndarray
+    pixel_angle: np.ndarray
+    step: np.ndarray
+    """Azimuth in steps of 5 degrees."""
+
+
+@lru_cache(maxsize=4)
+def _lit(instrument: Instrument, grid: Maps) -> _Lit:
+    light = transmission(instrument, grid.grid)
+    index = np.flatnonzero((grid.coverage > 0.5) & (light > 0.3))
+    steps = (grid.phi.ravel()[index] * (36 / np.pi)).astype(np.int32) % 72
+    return _Lit(index, grid.q.ravel()[index], grid.pixel_angle.ravel()[index], steps)
+
+
 def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
     """Degrees (K,), in steps of 5, at which the maximum of a ring or halo lies on lit pixels."""
-    grid = rendered.maps
-    light = transmission(scene.instrument, grid.grid)
-    lit = (grid.coverage > 0.5) & (light > 0.3)
-    steps = (grid.phi * (36 / np.pi)).astype(np.int32) % 72
+    lit = _lit(scene.instrument, rendered.maps)
     degrees = np.full(len(rendered.terms), 360.0)
     for k, term in enumerate(rendered.terms):
         if term.q == 0:
             continue
         component = scene.components[term.component]
-        near = (
-            np.abs(along_q(component, grid) - term.q) < 2 * grid.pixel_angle * component.ellipticity
-        )
-        degrees[k] = 5.0 * np.count_nonzero(np.bincount(steps[near & lit], minlength=72))
+        if component.ellipticity == 1:
+            q = lit.q
+        else:
+            q = along_q(component, rendered.maps).ravel()[lit.index]
+        near = np.abs(q - term.q) < 2 * lit.pixel_angle * component.ellipticity
+        degrees[k] = 5.0 * np.count_nonzero(np.bincount(lit.step[near], minlength=72))
     return degrees
