@@ -19,6 +19,7 @@ from scatterlens_models.synthetic.dataset import (
     find_splits,
     open_shards,
 )
+from scatterlens_models.synthetic.sampling import UnknownProfileError
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
 synth = typer.Typer(name="synth", help="Simulated frames with known truth.", no_args_is_help=True)
@@ -56,11 +57,17 @@ def sheet_command(
     step: Annotated[int, typer.Option(min=1, help="Distance of the indices.")] = 50,
     frames: Annotated[int, typer.Option(min=1)] = 40,
     evidence: Annotated[str, typer.Option(help="Outline this attribute's evidence.")] = "",
+    profile: Annotated[str, typer.Option(help="realistic or paper.")] = "realistic",
 ) -> None:
     """Write a contact sheet of simulated frames with their labels."""
     from scatterlens_models.synthetic.sheet import contact_sheet
 
-    contact_sheet(out, seed, range(start, start + frames * step, step), evidence or None)
+    indices = range(start, start + frames * step, step)
+    try:
+        contact_sheet(out, seed, indices, evidence or None, profile)
+    except UnknownProfileError as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(2) from None
     _console.print(f"wrote {out}")
 
 

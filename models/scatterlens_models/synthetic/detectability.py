@@ -48,10 +48,16 @@ class Visibility:
 
 
 def judge(scene: SceneParams, rendered: Rendered) -> Visibility:
-    """Find the amplitudes that meet the wanted d' and what is visible then."""
+    """Find the amplitudes that meet the wanted d' and what is visible then.
+
+    A component that states the counts of its `peak` has that amplitude.
+    """
     size = rendered.background.shape[0]
     owners = torch.tensor([term.component for term in rendered.terms], dtype=torch.int64)
-    amplitudes = _amplitudes(scene, Sampled(scene, rendered, 2 * _STEP), owners)
+    if any("peak" in component.params for component in scene.components):
+        amplitudes = torch.tensor([component.params["peak"] for component in scene.components])
+    else:
+        amplitudes = _amplitudes(scene, Sampled(scene, rendered, 2 * _STEP), owners)
     sampled = Sampled(scene, rendered, _STEP)
     seen = sampled.units * amplitudes[owners, None]
     weight = sampled.weight(seen.sum(0))

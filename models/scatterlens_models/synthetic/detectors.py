@@ -63,6 +63,7 @@ _TABLE = (
     Detector("mar165", (2048, 2048), 79e-6, saturation=65535.0, kind="ccd", circular=True),
     Detector("ccd_2k", (2048, 2048), 100e-6, saturation=65535.0, kind="ccd"),
     Detector("ccd_1k", (1300, 1340), 50e-6, saturation=65535.0, kind="ccd"),
+    Detector("ideal_256", (256, 256), 75e-6, saturation=65535.0),
 )
 
 DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _TABLE}

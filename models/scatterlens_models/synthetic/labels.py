@@ -9,6 +9,7 @@ import numpy as np
 
 from scatterlens_models.synthetic.circumstances import CIRCUMSTANCES, judge_circumstances
 from scatterlens_models.synthetic.detectability import EVIDENCE_SIDE, RULES, Visibility
+from scatterlens_models.synthetic.paper import paper_tags
 from scatterlens_models.synthetic.profiles import coverage as grain_coverage
 from scatterlens_models.synthetic.render import Rendered
 from scatterlens_models.synthetic.scene import Component, SceneParams
@@ -23,6 +24,7 @@ class _Ballot:
     def __init__(self, vocabulary: Vocabulary, visibility: Visibility):
         self._index = {name: i for i, name in enumerate(vocabulary.ids)}
         self._evidence = visibility.evidence
+        self._dprime = visibility.dprime
         self.labels = np.zeros(len(vocabulary.ids), dtype=np.int8)
         self.dprime = np.zeros(len(vocabulary.ids), dtype=np.float32)
         self.maps = np.zeros((len(vocabulary.ids), EVIDENCE_SIDE, EVIDENCE_SIDE))
@@ -39,6 +41,14 @@ class _Ballot:
             self.maps[index] += self._evidence[terms].sum(0)
         elif self.labels[index] == 0:
             self.labels[index] = -1
+
+    def tag(self, attribute: str, terms: list[int]) -> None:
+        """Call an attribute present, visible or not."""
+        index = self._index.get(attribute)
+        if index is not None:
+            self.labels[index] = 1
+            self.dprime[index] = max(self.dprime[index], float(self._dprime[terms].max()))
+            self.maps[index] += self._evidence[terms].sum(0)
 
     def state(self, attribute: str, value: int, dprime: float, evidence: np.ndarray) -> None:
         """Say what is known of an attribute that no component carries."""
@@ -68,7 +78,12 @@ def label(
     ballot = _Ballot(vocabulary, visibility)
     for number, component in enumerate(scene.components):
         own = [k for k, term in enumerate(rendered.terms) if term.component == number]
-        _RULES_OF[component.kind](ballot, component, own, visibility)
+        if scene.profile == "paper":
+            counts = visibility.amplitudes[number] * rendered.images[own].numpy()
+            for name, terms in paper_tags(component, counts).items():
+                ballot.tag(name, [own[k] for k in terms])
+        else:
+            _RULES_OF[component.kind](ballot, component, own, visibility)
     if not CIRCUMSTANCES.isdisjoint(vocabulary.ids):
         for name, found in judge_circumstances(scene, visibility, rendered).items():
             ballot.state(name, *found)

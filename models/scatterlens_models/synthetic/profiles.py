@@ -102,6 +102,12 @@ def kernel(name: str, fold: int, eta: float, chi: float) -> np.ndarray:
     raise ValueError(f"no azimuthal kernel {name!r}; known are poisson, von_mises, gaussian")
 
 
+def speckled(seed: int, count: int, fold: int, eta: float) -> np.ndarray:
+    """Profile of mean 1 of `count` Poisson kernels at random directions."""
+    turns = np.random.default_rng(seed).uniform(0, 2 * np.pi, count)
+    return np.mean([kernel("poisson", fold, eta, float(chi)) for chi in turns], axis=0)
+
+
 def grain_profile(seed: int, count: int, mosaic: float) -> np.ndarray:
     """Profile of mean 1 of `count` grains of full width `mosaic` (radians) at random angles.
 

@@ -195,6 +195,10 @@ def _curve(component: Component, axis: np.ndarray) -> np.ndarray:
 def _azimuthal(component: Component, order: int) -> np.ndarray | None:
     """Azimuthal profile of mean 1, or None where there is no modulation."""
     profile = None
+    if component.kernel == "speckled":
+        return profiles.speckled(
+            component.grain_seed + order, component.grains[order], component.fold, component.eta
+        )
     if component.fold and component.kernel:
         profile = profiles.kernel(
             component.kernel, component.fold, component.eta, component.chi[order]

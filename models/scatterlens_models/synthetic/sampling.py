@@ -10,6 +10,7 @@ from scatterlens_models.synthetic.components import draw_components
 from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.draws import generator, log_uniform
 from scatterlens_models.synthetic.instruments import draw_instrument
+from scatterlens_models.synthetic.paper import sample_paper
 from scatterlens_models.synthetic.scene import Background, Instrument, SceneParams
 
 GROUP_SIZE = 50
@@ -22,8 +23,12 @@ class UnknownProfileError(ValueError):
 
 def sample(seed: int, index: int, profile: str = "realistic") -> SceneParams:
     """Draw the parameters of frame `index`; the same arguments give the same parameters."""
+    if profile == "paper":
+        return sample_paper(seed, index, GROUP_SIZE)
     if profile != "realistic":
-        raise UnknownProfileError(f"no simulator profile {profile!r}; use 'realistic'")
+        raise UnknownProfileError(
+            f"no simulator profile {profile!r}; there are 'realistic' and 'paper'"
+        )
     group = index // GROUP_SIZE
     instrument = draw_instrument(generator(seed ^ _GROUP_KEY, group))
     rng = generator(seed, index)

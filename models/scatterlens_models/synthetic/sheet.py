@@ -13,7 +13,11 @@ _COLUMNS = 8
 
 
 def contact_sheet(
-    path: Path, seed: int, indices: Iterable[int], attribute: str | None = None
+    path: Path,
+    seed: int,
+    indices: Iterable[int],
+    attribute: str | None = None,
+    profile: str = "realistic",
 ) -> None:
     """Write a PNG of frames; outlines the evidence of one attribute where it is present."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +32,7 @@ def contact_sheet(
     for axis in axes:
         axis.axis("off")
     for axis, index in zip(axes, chosen, strict=False):
-        made = simulate(seed, index)
+        made = simulate(seed, index, profile)
         image = np.where(made.prepared[1] < 0.01, np.nan, made.prepared[0])
         low, high = np.nanpercentile(image, [1, 99.7])
         axis.imshow(image, cmap="viridis", vmin=low, vmax=max(high, low + 0.02), extent=extent)
