@@ -14,6 +14,7 @@ from scatterlens_models.synthetic.dataset import (
     BrokenShardError,
     BuildRunningError,
     UnknownSplitError,
+    UnwritableShardError,
     build,
     describe,
     find_splits,
@@ -42,7 +43,12 @@ def build_command(
                 for frames in build(part, out / part.name.partition("/")[2], jobs):
                     progress.advance(task, frames)
         manifest = describe({part.name: out / part.name.partition("/")[2] for part in splits})
-    except (UnknownSplitError, BrokenShardError, BuildRunningError) as error:
+    except (
+        UnknownSplitError,
+        BrokenShardError,
+        BuildRunningError,
+        UnwritableShardError,
+    ) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

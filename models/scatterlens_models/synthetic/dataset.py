@@ -47,6 +47,10 @@ class BuildRunningError(RuntimeError):
     """Another process is writing into the same folder; wait for it or choose another."""
 
 
+class UnwritableShardError(RuntimeError):
+    """The disk does not take a shard; the message says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A range of frame indices of one seed."""
@@ -185,12 +189,26 @@ def _is_whole(path: Path, split: Split, number: int) -> bool:
 def _write_shard(work: tuple[Split, Path, int]) -> int:
     split, folder, number = work
     path = shard_path(folder, number)
+    partial = path.with_suffix(".part")
+    try:
+        count = _fill_shard(split, number, partial)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UnwritableShardError(
+            f"cannot write {path}: {reason}. Make room, then run the same build again: it writes"
+            " only what is missing"
+        ) from error
+    partial.rename(path)
+    return count
+
+
+def _fill_shard(split: Split, number: int, path: Path) -> int:
     count = _shard_frames(split, number)
     first = split.start + number * SHARD_FRAMES
     attributes = len(load_vocabulary(split.vocabulary).ids)
     compact = hdf5plugin.Bitshuffle(cname="lz4")
-    partial = path.with_suffix(".part")
-    with h5py.File(partial, "w") as shard:
+    with h5py.File(path, "w") as shard:
         frame = {"chunks": (1, SIZE, SIZE), **compact}
         x = shard.create_dataset("x", (count, SIZE, SIZE), "u2", **frame)
         coverage = shard.create_dataset("coverage", (count, SIZE, SIZE), "u1", **frame)
@@ -210,9 +228,8 @@ def _write_shard(work: tuple[Split, Path, int]) -> int:
         shard.create_dataset("evidence", data=evidence, chunks=(1, attributes, 32, 32), **compact)
         shard.create_dataset("scenes", data=scenes, dtype=h5py.string_dtype())
         shard.attrs.update(_header(split, number))
-    with partial.open("rb") as stream:
+    with path.open("rb") as stream:
         os.fsync(stream.fileno())
-    partial.rename(path)
     return count
 
 

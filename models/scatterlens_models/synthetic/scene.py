@@ -6,8 +6,21 @@ are in units of the frame's longest side.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+SHAPES = ("disk", "bar", "wedge", "tube", "polygon")
+KINDS = ("rings", "halo", "low_q", "high_q", "form_factor", "crystal", "gisaxs")
+
+
+class ImpossibleSceneError(ValueError):
+    """A parameter outside physics; the message names it and what it may be."""
+
+
+def _require(held: bool, name: str, value: object, allowed: str) -> None:
+    if not held:
+        raise ImpossibleSceneError(f"{name} is {value}; it must be {allowed}")
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,10 @@ class Shadow:
     """(y, x) of: centre; both ends of a bar; tip and far middle of a wedge; polygon corners."""
     radius: float = 0.0
     """Radius of a disk or tube, half-width of a bar, half-angle of a wedge (radians)."""
+
+    def __post_init__(self) -> None:
+        _require(self.shape in SHAPES, "shape", self.shape, f"one of {', '.join(SHAPES)}")
+        _require(0 <= self.transmission <= 1, "transmission", self.transmission, "a share, 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,16 @@ class Instrument:
     polarization: float
     """(I_horizontal - I_vertical) / sum, as pyFAI's polarization factor."""
 
+    def __post_init__(self) -> None:
+        for name in ("energy_kev", "distance_m", "gain"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, name, value, "above 0")
+        for name in ("psf_px", "pedestal", "read_noise"):
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, name, value, "0 or more")
+        _require(-1 <= self.polarization <= 1, "polarization", self.polarization, "from -1 to 1")
+        _require(min(self.crop[2:]) > 0, "crop", self.crop, "at least one row and one column")
+
 
 @dataclass(frozen=True)
 class Component:
@@ -81,6 +108,19 @@ class Component:
     """Number of grains on each ring."""
     grain_seed: int = 0
     lattice: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.kind in KINDS, "kind", self.kind, f"one of {', '.join(KINDS)}")
+        _require(0 <= self.eta <= 1, "eta", self.eta, "an order parameter, 0 to 1")
+        _require(self.width >= 0, "width", self.width, "0 or more")
+        _require(self.ellipticity > 0, "ellipticity", self.ellipticity, "above 0")
+        _require(all(q > 0 for q in self.positions), "positions", self.positions, "q above 0")
+        _require(
+            len(self.weights) == len(self.positions) or self.kind not in ("rings", "halo"),
+            "weights",
+            self.weights,
+            "one for each of the positions",
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """Scenes, splits and shards."""
 
+import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +13,7 @@ from typer.testing import CliRunner
 from scatterlens_models.synthetic import dataset
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.synthetic.sampling import GROUP_SIZE, UnknownProfileError, sample
-from scatterlens_models.synthetic.scene import SceneParams
+from scatterlens_models.synthetic.scene import ImpossibleSceneError, SceneParams
 
 TINY = dataset.Split("tiny", seed=11, start=1_000, frames=3)
 
@@ -85,6 +89,46 @@ def test_what_a_killed_build_left_is_removed_and_built_again(tmp_path):
         dataset.open_shards(tmp_path)
     assert list(dataset.build(replace(TINY, frames=1), tmp_path)) == [0, 1]
     assert [path.name for path in tmp_path.glob("shard*")] == ["shard-0000.h5"]
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_shard(tmp_path):
+    # A limit on the size of files fails as a full disk does: in the middle of a write.
+    build = (
+        "import resource, sys, pathlib; from scatterlens_models.synthetic import dataset;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "list(dataset.build(dataset.Split('tiny', 11, 1_000, 3), pathlib.Path(sys.argv[1])))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert "UnwritableShardError" in ended.stderr
+    assert "File too large. Make room" in ended.stderr
+    assert not list(tmp_path.glob("shard*"))
+    assert list(dataset.build(TINY, tmp_path)) == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("instrument", "energy_kev"), -8.0, "energy_kev is -8.0; it must be above 0"),
+        (("instrument", "distance_m"), 0, "distance_m"),
+        (("instrument", "polarization"), 1.5, "polarization"),
+        (("components", 0, "eta"), 1.2, "eta is 1.2; it must be an order parameter, 0 to 1"),
+        (("components", 0, "kind"), "spiral", "kind is spiral; it must be one of rings"),
+        (("components", 0, "positions"), [-0.1], "positions"),
+    ],
+)
+def test_parameters_outside_physics_are_refused_by_name(path, value, named):
+    scene = next(s for i in range(50) if (s := sample(3, i)).components)
+    content = json.loads(scene.to_json())
+    *parents, last = path
+    place = content
+    for step in parents:
+        place = place[step]
+    place[last] = value
+    with pytest.raises(ImpossibleSceneError, match=re.escape(named)):
+        SceneParams.from_json(json.dumps(content))
 
 
 def test_a_second_build_into_the_same_folder_is_refused(tmp_path):
