@@ -141,7 +141,7 @@ def detect(
 class _Lit(NamedTuple):
     """Pixels that are live and not in a deep shadow, (P,)."""
 
-    index: np.ndarray
+    place: np.ndarray
     """Of the flattened grid."""
     q: np.ndarray
     pixel_angle: np.ndarray
@@ -152,9 +152,9 @@ class _Lit(NamedTuple):
 @lru_cache(maxsize=4)
 def _lit(instrument: Instrument, grid: Maps) -> _Lit:
     light = transmission(instrument, grid.grid)
-    index = np.flatnonzero((grid.coverage > 0.5) & (light > 0.3))
-    steps = (grid.phi.ravel()[index] * (36 / np.pi)).astype(np.int32) % 72
-    return _Lit(index, grid.q.ravel()[index], grid.pixel_angle.ravel()[index], steps)
+    place = np.flatnonzero((grid.coverage > 0.5) & (light > 0.3))
+    steps = (grid.phi.ravel()[place] * (36 / np.pi)).astype(np.int32) % 72
+    return _Lit(place, grid.q.ravel()[place], grid.pixel_angle.ravel()[place], steps)
 
 
 def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
@@ -168,7 +168,7 @@ def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:
         if component.ellipticity == 1:
             q = lit.q
         else:
-            q = along_q(component, rendered.maps).ravel()[lit.index]
+            q = along_q(component, rendered.maps).ravel()[lit.place]
         near = np.abs(q - term.q) < 2 * lit.pixel_angle * component.ellipticity
         degrees[k] = 5.0 * np.count_nonzero(np.bincount(lit.step[near], minlength=72))
     return degrees

@@ -204,7 +204,8 @@ def _write_nexus(frame: NativeFrame, path: Path) -> None:
         _group(entry, "data", "NXdata").create_dataset(
             "data", data=pixels[None], chunks=(1, *pixels.shape), **compact
         )
-        detector = _group(_group(entry, "instrument", "NXinstrument"), "detector", "NXdetector")
+        instrument = _group(entry, "instrument", "NXinstrument")
+        detector = _group(instrument, "detector", "NXdetector")
         detector["description"] = f"simulated {frame.scene.instrument.detector}"
         detector["pixel_mask"] = (~live).astype(np.uint32)
         detector["saturation_value"] = np.uint32(min(frame.ceiling, 2**32 - 2))
@@ -216,7 +217,7 @@ def _write_nexus(frame: NativeFrame, path: Path) -> None:
         ):
             detector[name] = length_m
             detector[name].attrs["units"] = "m"
-        beam = _group(entry["instrument"], "beam", "NXbeam")
+        beam = _group(instrument, "beam", "NXbeam")
         beam["incident_wavelength"] = geometry.wavelength_m * 1e10
         beam["incident_wavelength"].attrs["units"] = "angstrom"
 
