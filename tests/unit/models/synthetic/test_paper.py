@@ -66,7 +66,7 @@ def counts(*heights: float) -> np.ndarray:
              "symmetry_ring", "symmetry_4", "orientation_sharp"},
         ),
         (
-            replace(RINGS, kind="halo", fold=2, eta=0.5, width=0.3, positions=(0.02,)),
+            replace(RINGS, kind="halo", fold=2, eta=0.5, width=0.3, positions=(0.02,), weights=(1.0,)),
             (0.2,),
             {"halo", "anisotropic", "symmetry_halo", "symmetry_2"},
         ),
