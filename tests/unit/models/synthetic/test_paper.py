@@ -14,6 +14,7 @@ from scatterlens_models.vocabulary import load_vocabulary
 
 IDS = np.array(load_vocabulary("aam20").ids)
 RINGS = Component("rings", 0.0, positions=(0.02, 0.04), weights=(1.0, 0.5), width=0.02)
+HALO = Component("halo", 0.0, positions=(0.02,), weights=(1.0,), width=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def counts(*heights: float) -> np.ndarray:
              "symmetry_ring", "symmetry_4", "orientation_sharp"},
         ),
         (
-            replace(RINGS, kind="halo", fold=2, eta=0.5, width=0.3, positions=(0.02,), weights=(1.0,)),
+            replace(HALO, fold=2, eta=0.5),
             (0.2,),
             {"halo", "anisotropic", "symmetry_halo", "symmetry_2"},
         ),
