@@ -89,12 +89,12 @@ class Sampled:
 
     def __init__(self, scene: SceneParams, rendered: Rendered, step: int):
         self._step = step
-        grid, instrument = rendered.maps, scene.instrument
-        live = self.cut(torch.from_numpy(grid.coverage))
-        self._pixels = live * (step / grid.grid.scale) ** 2
+        here, instrument = rendered.maps, scene.instrument
+        live = self.cut(torch.from_numpy(here.coverage))
+        self._pixels = live * (step / here.grid.scale) ** 2
         read = (instrument.read_noise / instrument.gain) ** 2
         self._dark = self.cut(rendered.background) + RULES["detectability"]["floor"] + read
-        radius = self.cut(torch.from_numpy(grid.radius)) * (256 / grid.q.shape[0])
+        radius = self.cut(torch.from_numpy(here.radius)) * (256 / here.q.shape[0])
         self.nuisance = torch.stack([torch.ones_like(radius), 1 / (1 + (radius / 12) ** 2)])
         """(N, P)"""
         self.units = rendered.images[:, ::step, ::step].flatten(1)
@@ -150,11 +150,11 @@ class _Lit(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _lit(instrument: Instrument, grid: Maps) -> _Lit:
-    light = transmission(instrument, grid.grid)
-    place = np.flatnonzero((grid.coverage > 0.5) & (light > 0.3))
-    steps = (grid.phi.ravel()[place] * (36 / np.pi)).astype(np.int32) % 72
-    return _Lit(place, grid.q.ravel()[place], grid.pixel_angle.ravel()[place], steps)
+def _lit(instrument: Instrument, here: Maps) -> _Lit:
+    light = transmission(instrument, here.grid)
+    place = np.flatnonzero((here.coverage > 0.5) & (light > 0.3))
+    steps = (here.phi.ravel()[place] * (36 / np.pi)).astype(np.int32) % 72
+    return _Lit(place, here.q.ravel()[place], here.pixel_angle.ravel()[place], steps)
 
 
 def _visible_azimuth(scene: SceneParams, rendered: Rendered) -> np.ndarray:

@@ -101,16 +101,16 @@ def _reference(scene: SceneParams) -> Maps:
 _Drawn = list[tuple[Term, torch.Tensor, torch.Tensor]]
 
 
-def _component(scene: SceneParams, number: int, grid: Maps, reference: Maps) -> _Drawn:
+def _component(scene: SceneParams, number: int, here: Maps, reference: Maps) -> _Drawn:
     component = scene.components[number]
     if component.kind == "crystal":
-        image = _crystal(scene.instrument, component, grid)
+        image = _crystal(scene.instrument, component, here)
         return [(Term(number, 0), image, image)]
     if component.kind == "gisaxs":
-        return [(Term(number, i), m, m) for i, m in enumerate(_grazing(component, grid))]
-    q_map = along_q(component, grid)
+        return [(Term(number, i), m, m) for i, m in enumerate(_grazing(component, here))]
+    q_map = along_q(component, here)
     lowest, highest = float(q_map.min()), float(q_map.max())
-    bins = round(_RADIAL_BINS * grid.grid.prepared)
+    bins = round(_RADIAL_BINS * here.grid.prepared)
     axis = np.linspace(lowest, highest, bins)
     step = max(highest - lowest, 1e-9) / (bins - 1)
     place = _Place(torch.from_numpy((q_map - lowest) / np.float32(step)), bins)
@@ -135,7 +135,7 @@ def _component(scene: SceneParams, number: int, grid: Maps, reference: Maps) -> 
         else:
             if turn is None:
                 bins = profiles.AZIMUTH_BINS
-                turn = _Place(torch.from_numpy(grid.phi) * (bins / (2 * np.pi)), bins + 1)
+                turn = _Place(torch.from_numpy(here.phi) * (bins / (2 * np.pi)), bins + 1)
             image = average * turn.lookup(np.append(azimuthal, azimuthal[0]))
             drawn.append((Term(number, order, q, modulated=True), image, average))
     return drawn
@@ -157,9 +157,9 @@ class _Place:
         return start.addcmul_(self._part, steps.index_select(0, low).view_as(self._part))
 
 
-def _pixel_blur(component: Component, grid: Maps):
+def _pixel_blur(component: Component, here: Maps):
     """Half a pixel in q at a given q: keeps sharp rings from falling between pixels."""
-    q_flat, half = grid.q.ravel()[::37], grid.pixel_angle.ravel()[::37]
+    q_flat, half = here.q.ravel()[::37], here.pixel_angle.ravel()[::37]
     order = np.argsort(q_flat)
 
     def blur(q: float) -> float:
@@ -211,17 +211,17 @@ def _azimuthal(component: Component, order: int) -> np.ndarray | None:
     return profile
 
 
-def along_q(component: Component, grid: Maps) -> np.ndarray:
+def along_q(component: Component, here: Maps) -> np.ndarray:
     """q as a component counts it: stretched across chi by its ellipticity, (H, W)."""
     if component.ellipticity == 1:
-        return grid.q
-    angle = grid.phi - component.chi[0]
-    return grid.q * np.sqrt(
+        return here.q
+    angle = here.phi - component.chi[0]
+    return here.q * np.sqrt(
         np.cos(angle) ** 2 + component.ellipticity**2 * np.sin(angle) ** 2
     ).astype(np.float32)
 
 
-def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.Tensor:
+def _crystal(instrument: Instrument, component: Component, here: Maps) -> torch.Tensor:
     """Gaussian spots at the points of a plane reciprocal lattice, (H, W)."""
     p = component.params
     reach = np.arange(-12, 13)
@@ -233,12 +233,12 @@ def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.
     phi = np.arctan2(across, along) + component.chi[0]
     rng = np.random.default_rng(component.grain_seed)
     height = np.exp(-((p["damping"] * q / first) ** 2) + p["scatter"] * rng.normal(size=q.size))
-    pixels = radius_at(instrument, q) * grid.grid.scale
-    row = grid.beam_yx[0] - pixels * np.cos(phi)
-    col = grid.beam_yx[1] + pixels * np.sin(phi)
-    size, (rows, cols) = grid.grid.square, grid.grid.shape
+    pixels = radius_at(instrument, q) * here.grid.scale
+    row = here.beam_yx[0] - pixels * np.cos(phi)
+    col = here.beam_yx[1] + pixels * np.sin(phi)
+    size, (rows, cols) = here.grid.square, here.grid.shape
     near = (q > 0) & (np.abs(row - rows / 2) < size) & (np.abs(col - cols / 2) < size)
-    spot = p["spot_px"] * grid.grid.prepared
+    spot = p["spot_px"] * here.grid.prepared
     y, x = (
         np.exp(-0.5 * ((np.arange(extent) - place[near, None]) / spot) ** 2)
         for extent, place in ((rows, row), (cols, col))
@@ -247,13 +247,13 @@ def _crystal(instrument: Instrument, component: Component, grid: Maps) -> torch.
     return torch.from_numpy((image / max(image.max(), 1e-30)).astype(np.float32))
 
 
-def _grazing(component: Component, grid: Maps) -> list[torch.Tensor]:
+def _grazing(component: Component, here: Maps) -> list[torch.Tensor]:
     """Diffuse lobe, Bragg rods (if any), specular rod of a film at grazing incidence."""
-    p, size, pixel = component.params, grid.grid.square, grid.grid.prepared
-    rows, cols = (np.arange(extent) / size for extent in grid.grid.shape)
-    height = grid.beam_yx[0] / size - rows - p["horizon"]
+    p, size, pixel = component.params, here.grid.square, here.grid.prepared
+    rows, cols = (np.arange(extent) / size for extent in here.grid.shape)
+    height = here.beam_yx[0] / size - rows - p["horizon"]
     """Above the horizon, in units of the frame."""
-    x = cols - grid.beam_yx[1] / size
+    x = cols - here.beam_yx[1] / size
     # Vineyard: |T|^2 peaks where the exit angle is critical; angles go as heights here.
     critical = p["yoneda"]
     inner = np.sqrt(height**2 - critical**2 - 2j * p["absorption"] * critical**2 + 0j)
