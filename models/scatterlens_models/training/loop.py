@@ -122,7 +122,7 @@ def train(
         watched: frames for the curve of mAP against passes; nothing is chosen by them.
         folder: receives `recipe.json`, `metrics.jsonl` and `checkpoint.safetensors`.
         evaluations: how many points of the curve, the last at the end.
-        compiled: fuse kernels with torch.compile; minutes to start, then about a third faster.
+        compiled: fuse kernels with torch.compile; minutes to start, then about a fifth faster.
         report: called with each line of `metrics.jsonl`, and about once a second between.
 
     Raises:

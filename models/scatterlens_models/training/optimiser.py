@@ -17,7 +17,7 @@ def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
 
     Newton-Schulz iteration with the quintic coefficients of K. Jordan, "Muon: An optimizer for
     hidden layers in neural networks" (2024). In single precision: `torch.optim.Muon` iterates in
-    bfloat16, which processors without that format do at a third of the speed.
+    bfloat16, which processors without that format do up to three times slower.
     """
     a, b, c = _QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T

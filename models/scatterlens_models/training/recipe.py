@@ -25,7 +25,7 @@ class Recipe:
     """Frames shown in all, repetitions counted."""
     batch: int = 16
     small_share: float = 0.6
-    """First share of the run, shown at half the input side for a quarter of the price."""
+    """First share of the run, shown at half the input side for about a third of the price."""
     filter_rate: float = 0.01
     """Peak rate of Muon, on the filters of convolutions; one cycle."""
     learning_rate: float = 2e-3
