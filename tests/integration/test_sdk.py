@@ -205,7 +205,7 @@ def test_events_tell_of_a_frame_and_can_be_taken_up_again(client, tmp_path):
 
 
 def test_the_service_tells_what_it_is(client):
-    assert any(model.production for model in client.models())
+    assert sum(model.production for model in client.models()) == 1
     ids = [attribute.id for attribute in client.attributes()]
     assert len(ids) == 20
     assert "ring" in ids
