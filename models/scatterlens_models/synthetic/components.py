@@ -8,7 +8,7 @@ import numpy as np
 
 from scatterlens_models.synthetic.draws import log_uniform, pick
 from scatterlens_models.synthetic.geometry import q_at, radius_at
-from scatterlens_models.synthetic.lattices import reflections
+from scatterlens_models.synthetic.lattices import BEHENATE_Q, reflections
 from scatterlens_models.synthetic.scene import Component, Instrument
 
 _MAX_RINGS = 9
@@ -200,7 +200,7 @@ def _random_rings(rng: np.random.Generator, view: _View) -> Component:
 def _standard(rng: np.random.Generator, view: _View) -> Component:
     """Silver behenate where its first order is in view, else LaB6 or CeO2."""
     width = log_uniform(rng, 0.004, 0.02)
-    first, lattice = 2 * np.pi / 58.380, "lamellar"
+    first, lattice = BEHENATE_Q, "lamellar"
     if view.instrument.technique == "waxs":
         first, lattice = ((2 * np.pi / 4.15692, "sc"), (2 * np.pi * 3**0.5 / 5.4115, "fcc"))[
             int(rng.integers(2))

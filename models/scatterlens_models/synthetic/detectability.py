@@ -50,11 +50,11 @@ class Visibility:
 def judge(scene: SceneParams, rendered: Rendered) -> Visibility:
     """Find the amplitudes that meet the wanted d' and what is visible then.
 
-    A component that states the counts of its `peak` has that amplitude.
+    In the profile `paper` the components state the counts of their peaks instead.
     """
     size = rendered.background.shape[0]
     owners = torch.tensor([term.component for term in rendered.terms], dtype=torch.int64)
-    if any("peak" in component.params for component in scene.components):
+    if scene.profile == "paper":
         amplitudes = torch.tensor([component.params["peak"] for component in scene.components])
     else:
         amplitudes = _amplitudes(scene, Sampled(scene, rendered, 2 * _STEP), owners)

@@ -9,13 +9,12 @@ import numpy as np
 
 from scatterlens_models.synthetic.circumstances import CIRCUMSTANCES, judge_circumstances
 from scatterlens_models.synthetic.detectability import EVIDENCE_SIDE, RULES, Visibility
+from scatterlens_models.synthetic.lattices import BEHENATE_Q
 from scatterlens_models.synthetic.paper import paper_tags
 from scatterlens_models.synthetic.profiles import coverage as grain_coverage
 from scatterlens_models.synthetic.render import Rendered
 from scatterlens_models.synthetic.scene import Component, SceneParams
 from scatterlens_models.vocabulary import Vocabulary
-
-_BEHENATE_Q = 2 * np.pi / 58.380
 
 
 class _Ballot:
@@ -189,7 +188,7 @@ def _rings(ballot: _Ballot, component: Component, own: list[int], seen: Visibili
 
 
 def _is_behenate(component: Component) -> bool:
-    orders = np.array(component.positions) / _BEHENATE_Q
+    orders = np.array(component.positions) / BEHENATE_Q
     return component.lattice == "lamellar" and bool(np.allclose(orders, np.round(orders), 1e-6))
 
 

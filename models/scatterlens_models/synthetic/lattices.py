@@ -52,6 +52,8 @@ _CUBIC: dict[str, Callable[[int, int, int], bool]] = {
     "gyroid": _gyroid,
     "pn3m": _pn3m,
 }
+BEHENATE_Q = 2 * np.pi / 58.380
+"""First order of silver behenate, 1/Å."""
 LATTICES = ("lamellar", "hexagonal", *_CUBIC)
 
 

@@ -9,10 +9,9 @@ lineage). Faults that are kept on purpose, and only here:
 - the "hexagonal" table is that of a three-dimensional packing.
 
 Where the published description is silent: peak counts are log-uniform in 1..1e4, ad hoc families
-have 1 to 8 rings, mesostructures are left out. q is in 1/Å, lengths are in Å.
+have 1 to 8 rings. Left out: mesostructures, the hole of coherent halos towards the beam, and the
+blur of beamstops. q is in 1/Å, lengths are in Å.
 """
-
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +26,6 @@ from scatterlens_models.synthetic.scene import (
     Shadow,
 )
 
-DETECTOR = "ideal_256"
 _SIDE = 256
 _FWHM = 2.3548
 _KEY = 0x9A9E
@@ -42,10 +40,10 @@ _PACKED = np.sqrt(np.array([3, 4, 7, 12, 13, 16]) / 3)
 def sample_paper(seed: int, index: int, group_size: int) -> SceneParams:
     """Draw frame `index`; the same arguments give the same parameters."""
     group = index // group_size
-    instrument = _instrument(generator(seed ^ _GROUP_KEY, group))
     rng = generator(seed ^ _KEY, index)
-    noisy = rng.random() < 0.4
-    level = float(rng.uniform(0, 2000)) if noisy else 0.0
+    level = float(rng.uniform(0, 2000)) if rng.random() < 0.4 else 0.0
+    noise = level * float(rng.uniform(0.05, 1.0))
+    instrument = _instrument(generator(seed ^ _GROUP_KEY, group), level, noise)
     components = [_DRAWS[pick(rng, _CLASSES)](rng) for _ in range(1 + int(rng.poisson(0.3)))]
     if rng.random() < 0.4:
         components += _diffuse(rng)
@@ -55,7 +53,7 @@ def sample_paper(seed: int, index: int, group_size: int) -> SceneParams:
         index=index,
         group=group,
         profile="paper",
-        instrument=_with_white_noise(instrument, level, float(rng.uniform(0.05, 1.0))),
+        instrument=instrument,
         background=_background(rng, instrument, defects),
         components=tuple(components),
         hot_share=0.0,
@@ -65,7 +63,8 @@ def sample_paper(seed: int, index: int, group_size: int) -> SceneParams:
     )
 
 
-def _instrument(rng: np.random.Generator) -> Instrument:
+def _instrument(rng: np.random.Generator, level: float, noise: float) -> Instrument:
+    """The white background is what a CCD would call its pedestal and read noise."""
     beam = rng.uniform(-0.05, 1.05, 2)
     kind = pick(rng, {"none": 0.25, "linear": 0.25, "circular": 0.25, "wedge": 0.25})
     center = (float(beam[0]), float(beam[1]))
@@ -80,10 +79,9 @@ def _instrument(rng: np.random.Generator) -> Instrument:
         spread = float(np.deg2rad(rng.uniform(10, 20)))
         shadows.append(Shadow("wedge", 1e-6, (center, below), spread))
     if rng.random() < 0.05:
-        window = Shadow("tube", 1e-6, ((0.5, 0.5),), float(rng.uniform(0.3, 0.6)))
-        shadows.append(window)
+        shadows.append(Shadow("tube", 1e-6, ((0.5, 0.5),), float(rng.uniform(0.3, 0.6))))
     return Instrument(
-        detector=DETECTOR,
+        detector="ideal_256",
         technique="saxs",
         transposed=False,
         crop=(0, 0, _SIDE, _SIDE),
@@ -92,19 +90,9 @@ def _instrument(rng: np.random.Generator) -> Instrument:
         beam_yx=(center[0] * _SIDE, center[1] * _SIDE),
         stop=kind,
         shadows=tuple(shadows),
-        missing_modules=(),
-        psf_px=0.0,
-        pedestal=0.0,
-        pedestal_slope=(0.0, 0.0),
-        read_noise=0.0,
-        gain=1.0,
-        polarization=0.0,
+        pedestal=level,
+        read_noise=noise,
     )
-
-
-def _with_white_noise(instrument: Instrument, level: float, spread: float) -> Instrument:
-    """The Gaussian background is what a CCD would call its pedestal and read noise."""
-    return replace(instrument, pedestal=level, read_noise=level * spread)
 
 
 def _background(rng: np.random.Generator, instrument: Instrument, defects: bool) -> Background:

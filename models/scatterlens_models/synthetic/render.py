@@ -83,7 +83,7 @@ def render_native(scene: SceneParams, amplitudes: np.ndarray) -> tuple[np.ndarra
 
     Args:
         scene: what to render.
-        amplitudes: (C,) of its components, as `labels.judge` finds them.
+        amplitudes: (C,) of its components, as `detectability.judge` finds them.
     """
     here = maps(scene.instrument, native_grid(scene.instrument))
     scattered = torch.zeros(here.grid.shape)

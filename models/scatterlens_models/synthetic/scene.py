@@ -57,16 +57,16 @@ class Instrument:
     stop: str
     """`none`, `circular`, `linear` or `wedge`."""
     shadows: tuple[Shadow, ...]
-    missing_modules: tuple[int, ...]
-    psf_px: float
+    missing_modules: tuple[int, ...] = ()
+    psf_px: float = 0.0
     """Point spread (sigma) in prepared pixels."""
-    pedestal: float
-    pedestal_slope: tuple[float, float]
+    pedestal: float = 0.0
+    pedestal_slope: tuple[float, float] = (0.0, 0.0)
     """Relative change of the pedestal from edge to edge, along y and x."""
-    read_noise: float
-    gain: float
+    read_noise: float = 0.0
+    gain: float = 1.0
     """Counts per photon."""
-    polarization: float
+    polarization: float = 0.0
     """(I_horizontal - I_vertical) / sum, as pyFAI's polarization factor."""
 
     def __post_init__(self) -> None:

@@ -18,13 +18,6 @@ INSTRUMENT = Instrument(
     beam_yx=(1023.5, 1023.5),
     stop="none",
     shadows=(),
-    missing_modules=(),
-    psf_px=0.0,
-    pedestal=0.0,
-    pedestal_slope=(0.0, 0.0),
-    read_noise=0.0,
-    gain=1.0,
-    polarization=0.0,
 )
 BACKGROUND = Background(
     flat=1.0,
