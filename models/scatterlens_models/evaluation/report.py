@@ -160,7 +160,6 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         f"- real frames in training: {provenance['real_frames']}",
         f"- recipe: `{json.dumps(recipe)}`",
         f"- scatterlens {provenance['scatterlens']}, torch {provenance['torch']}",
-        *(f"- {remark}" for remark in provenance.get("remarks", [])),
         "",
         "## The three figures",
         "",
