@@ -1,6 +1,7 @@
 """`scatterlens synth`: build shards, look at a contact sheet, count the labels."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -102,6 +103,14 @@ def frames_command(
                 pass
     except (UnknownFormatError, UnknownVocabularyError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        _console.print(
+            f"cannot write into {out}: {reason}. Make room, then run the same command again.",
+            style="red",
+            soft_wrap=True,
+        )
         raise typer.Exit(2) from None
     _console.print(f"{frames} frames in {out}")
 

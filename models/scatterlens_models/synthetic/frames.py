@@ -86,6 +86,7 @@ def write_frames(
     Raises:
         UnknownFormatError: no writer for `suffix`.
         UnknownVocabularyError: no such vocabulary.
+        OSError: the disk does not take a file; no half file is left.
     """
     if suffix not in WRITERS:
         raise UnknownFormatError(f"no format {suffix!r}; there are {', '.join(WRITERS)}")
@@ -96,8 +97,13 @@ def write_frames(
         path = folder / f"{profile}-{seed}-{index:07d}.{suffix}"
         path.with_suffix(".poni").write_text(poni(frame.geometry), encoding="utf-8")
         path.with_suffix(".truth.json").write_text(truth(frame), encoding="utf-8")
-        partial = path.with_suffix(f".partial.{suffix}")
-        WRITERS[suffix](frame, partial)
+        # Watchers of folders leave names alone that end so.
+        partial = path.with_suffix(f".{suffix}.partial")
+        try:
+            WRITERS[suffix](frame, partial)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         partial.rename(path)
         yield path
 

@@ -1,6 +1,8 @@
 """Simulated detector files: what is written is what is read, and what the truth says."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyFAI
@@ -91,3 +93,20 @@ def test_the_command_writes_frames_and_refuses_an_unknown_format(tmp_path):
     refused = run(synth, ["frames", str(tmp_path), "--format", "bmp"])
     assert refused.exit_code == 2
     assert "edf, cbf, tif, h5" in refused.output
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_full_disk_is_told_and_leaves_no_half_file(suffix, tmp_path):
+    # A limit on the size of files fails as a full disk does: in the middle of a write.
+    command = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        "from scatterlens_models.synthetic.commands import synth; synth(sys.argv[1:])"
+    )
+    arguments = ["frames", str(tmp_path), "--frames", "1", "--start", "240", "--seed", str(SEED)]
+    ended = subprocess.run(
+        [sys.executable, "-c", command, *arguments, "--format", suffix],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2, ended.stderr
+    assert "Make room" in ended.stdout
+    assert {path.suffix for path in tmp_path.iterdir()} == {".poni", ".json"}
