@@ -61,10 +61,10 @@ def judge_circumstances(
     nothing = Found(0, 0.0, everywhere)
     stopping = tuple(s for s in instrument.shadows if s.shape in _STOP_SHAPES)
     others = tuple(s for s in instrument.shadows if s.shape not in _STOP_SHAPES)
-    for stop in _STOPS:
-        is_there = instrument.stop == stop and not scene.dark
+    found |= dict.fromkeys((f"beamstop_{stop}" for stop in _STOPS), nothing)
+    if instrument.stop in _STOPS and not scene.dark:
         open_beam = replace(scene, instrument=replace(instrument, shadows=others))
-        found[f"beamstop_{stop}"] = compare(open_beam) if is_there else nothing
+        found[f"beamstop_{instrument.stop}"] = compare(open_beam)
     unshadowed = replace(scene, instrument=replace(instrument, shadows=stopping))
     found["shadow"] = compare(unshadowed) if others and not scene.dark else nothing
     straight = replace(scene, background=replace(scene.background, streak=0.0))

@@ -22,13 +22,13 @@ import torch
 
 from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.detector import detect, noise_generator, prepare
+from scatterlens_models.synthetic.geometry import PREPARED_SIDE
 from scatterlens_models.synthetic.labels import Labelled, label
 from scatterlens_models.synthetic.render import render
 from scatterlens_models.synthetic.sampling import sample
 from scatterlens_models.synthetic.scene import SceneParams
 from scatterlens_models.vocabulary import load_vocabulary
 
-SIZE = 256
 SHARD_FRAMES = 500
 INPUT_SCALE = 50_000
 """Compressed counts are stored as uint16 = round(50000 x)."""
@@ -209,9 +209,11 @@ def _fill_shard(split: Split, number: int, path: Path) -> int:
     attributes = len(load_vocabulary(split.vocabulary).ids)
     compact = hdf5plugin.Bitshuffle(cname="lz4")
     with h5py.File(path, "w") as shard:
-        frame = {"chunks": (1, SIZE, SIZE), **compact}
-        x = shard.create_dataset("x", (count, SIZE, SIZE), "u2", **frame)
-        coverage = shard.create_dataset("coverage", (count, SIZE, SIZE), "u1", **frame)
+        frame = {"chunks": (1, PREPARED_SIDE, PREPARED_SIDE), **compact}
+        x = shard.create_dataset("x", (count, PREPARED_SIDE, PREPARED_SIDE), "u2", **frame)
+        coverage = shard.create_dataset(
+            "coverage", (count, PREPARED_SIDE, PREPARED_SIDE), "u1", **frame
+        )
         labels = np.empty((count, attributes), np.int8)
         dprime = np.empty((count, attributes), np.float32)
         evidence = np.empty((count, attributes, 32, 32), np.uint8)
@@ -273,7 +275,7 @@ class Shards:
     def x(self, indices: np.ndarray | slice) -> np.ndarray:
         """Prepared frames (n, 2, 256, 256) float32."""
         numbers = np.arange(len(self))[indices]
-        frames = np.empty((len(numbers), 2, SIZE, SIZE), np.float32)
+        frames = np.empty((len(numbers), 2, PREPARED_SIDE, PREPARED_SIDE), np.float32)
         for out, (shard, row) in zip(frames, map(self._locate, numbers), strict=True):
             out[0] = shard["x"][row] * np.float32(1 / INPUT_SCALE)  # type: ignore
             out[1] = shard["coverage"][row] * np.float32(1 / 255)  # type: ignore

@@ -73,7 +73,7 @@ def detect(
     pixels = np.maximum(coverage / grid.scale**2, 1e-3)
     full = DETECTORS[instrument.detector].saturation
     photons = poisson_mean(
-        rng, blur(np.minimum(expected, full), instrument.psf_px * grid.prepared), pixels
+        rng, blur(np.minimum(expected, full), instrument.psf_px * grid.per_prepared_pixel), pixels
     )
     counts = photons * instrument.gain
     if instrument.read_noise:

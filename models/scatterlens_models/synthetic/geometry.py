@@ -14,6 +14,8 @@ from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.scene import Instrument
 
 HC_KEV_ANGSTROM = 12.398419843
+PREPARED_SIDE = 256
+"""Side of a simulated prepared frame, pixels."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Grid:
         return np.arange(self.shape[axis]) + (self.square - self.shape[axis]) / 2
 
     @property
-    def prepared(self) -> float:
-        """Pixels of this grid per pixel of a prepared frame of the usual side, 256."""
-        return self.square / 256
+    def per_prepared_pixel(self) -> float:
+        """Pixels of this grid per pixel of a prepared frame of the usual side."""
+        return self.square / PREPARED_SIDE
 
     def ramp(self, axis: int) -> np.ndarray:
         """From -0.5 to 0.5 over that square, at the rows or columns."""

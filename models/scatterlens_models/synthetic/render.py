@@ -18,6 +18,7 @@ import torch
 
 from scatterlens_models.synthetic import profiles
 from scatterlens_models.synthetic.geometry import (
+    PREPARED_SIDE,
     Grid,
     Maps,
     maps,
@@ -27,7 +28,6 @@ from scatterlens_models.synthetic.geometry import (
 )
 from scatterlens_models.synthetic.scene import Component, Instrument, SceneParams, Shadow
 
-_SIZE = 256
 _RADIAL_BINS = 1024
 
 
@@ -95,7 +95,7 @@ def render_native(scene: SceneParams, amplitudes: np.ndarray) -> tuple[np.ndarra
 
 
 def _reference(scene: SceneParams) -> Maps:
-    return maps(scene.instrument, prepared_grid(scene.instrument, _SIZE))
+    return maps(scene.instrument, prepared_grid(scene.instrument, PREPARED_SIDE))
 
 
 _Drawn = list[tuple[Term, torch.Tensor, torch.Tensor]]
@@ -110,7 +110,7 @@ def _component(scene: SceneParams, number: int, here: Maps, reference: Maps) -> 
         return [(Term(number, i), m, m) for i, m in enumerate(_grazing(component, here))]
     q_map = along_q(component, here)
     lowest, highest = float(q_map.min()), float(q_map.max())
-    bins = round(_RADIAL_BINS * here.grid.prepared)
+    bins = round(_RADIAL_BINS * here.grid.per_prepared_pixel)
     axis = np.linspace(lowest, highest, bins)
     step = max(highest - lowest, 1e-9) / (bins - 1)
     place = _Place(torch.from_numpy((q_map - lowest) / np.float32(step)), bins)
@@ -238,7 +238,7 @@ def _crystal(instrument: Instrument, component: Component, here: Maps) -> torch.
     col = here.beam_yx[1] + pixels * np.sin(phi)
     size, (rows, cols) = here.grid.square, here.grid.shape
     near = (q > 0) & (np.abs(row - rows / 2) < size) & (np.abs(col - cols / 2) < size)
-    spot = p["spot_px"] * here.grid.prepared
+    spot = p["spot_px"] * here.grid.per_prepared_pixel
     y, x = (
         np.exp(-0.5 * ((np.arange(extent) - place[near, None]) / spot) ** 2)
         for extent, place in ((rows, row), (cols, col))
@@ -249,7 +249,7 @@ def _crystal(instrument: Instrument, component: Component, here: Maps) -> torch.
 
 def _grazing(component: Component, here: Maps) -> list[torch.Tensor]:
     """Diffuse lobe, Bragg rods (if any), specular rod of a film at grazing incidence."""
-    p, size, pixel = component.params, here.grid.square, here.grid.prepared
+    p, size, pixel = component.params, here.grid.square, here.grid.per_prepared_pixel
     rows, cols = (np.arange(extent) / size for extent in here.grid.shape)
     height = here.beam_yx[0] / size - rows - p["horizon"]
     """Above the horizon, in units of the frame."""
@@ -338,12 +338,12 @@ def _background(scene: SceneParams, here: Maps) -> torch.Tensor:
         y = np.arange(rows, dtype=np.float32)[:, None] - here.beam_yx[0]
         x = np.arange(cols, dtype=np.float32) - here.beam_yx[1]
         c, s = np.float32(np.cos(b.streak_angle)), np.float32(np.sin(b.streak_angle))
-        across = (x * c + y * s) / np.float32(here.grid.prepared)
+        across = (x * c + y * s) / np.float32(here.grid.per_prepared_pixel)
         image = image + b.streak / (1 + across**2) / (1 + radius / (0.1 * size))
     image = image * light
     if b.beam:
-        y = (np.arange(rows)[:, None] - here.beam_yx[0]) / here.grid.prepared
-        x = (np.arange(cols) - here.beam_yx[1]) / here.grid.prepared
+        y = (np.arange(rows)[:, None] - here.beam_yx[0]) / here.grid.per_prepared_pixel
+        x = (np.arange(cols) - here.beam_yx[1]) / here.grid.per_prepared_pixel
         spot = np.exp(-0.5 * ((y / b.beam_sigma[0]) ** 2 + (x / b.beam_sigma[1]) ** 2))
         image = image + b.beam * spot * light
     # A tenth of the flat part is born behind the stop: fluorescence, cosmic rays, electronics.

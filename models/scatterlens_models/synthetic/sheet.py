@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scatterlens_models.synthetic.dataset import SIZE, simulate
+from scatterlens_models.synthetic.dataset import simulate
+from scatterlens_models.synthetic.geometry import PREPARED_SIDE
 from scatterlens_models.vocabulary import load_vocabulary
 
 _COLUMNS = 8
@@ -28,7 +29,7 @@ def contact_sheet(
     rows = -(-len(chosen) // _COLUMNS)
     figure = Figure(figsize=(24, 3.5 * rows), layout="constrained")
     axes = list(FigureCanvasAgg(figure).figure.subplots(rows, _COLUMNS, squeeze=False).flat)
-    extent = (-0.5, SIZE - 0.5, SIZE - 0.5, -0.5)
+    extent = (-0.5, PREPARED_SIDE - 0.5, PREPARED_SIDE - 0.5, -0.5)
     for axis in axes:
         axis.axis("off")
     for axis, index in zip(axes, chosen, strict=False):
@@ -49,7 +50,7 @@ def contact_sheet(
         axis.set_title("\n".join([f"{index} {made.scene.instrument.detector}", *lines]), fontsize=6)
         if attribute in named[1]:
             mask = evidence_mask(made.labelled.evidence[vocabulary.index(attribute)])
-            cells = (np.arange(32) + 0.5) * (SIZE / 32) - 0.5
+            cells = (np.arange(32) + 0.5) * (PREPARED_SIDE / 32) - 0.5
             axis.contour(cells, cells, mask, [0.5], colors="red", linewidths=0.8)
     figure.savefig(path, dpi=62)
 

@@ -139,12 +139,12 @@ def train(
         recipe.method, load_vocabulary(recipe.vocabulary), recipe.width, poolings=recipe.poolings
     )
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    movers = optimisers(net, recipe)
+    optimizers = optimisers(net, recipe)
     steps = recipe.passes // recipe.batch
     evaluate_at = {round(steps * (i + 1) / evaluations) for i in range(evaluations)}
     checkpoint = folder / "checkpoint.safetensors"
-    step = load_checkpoint(checkpoint, net, movers) if checkpoint.exists() else 0
-    peaks = [(group, group["lr"]) for mover in movers for group in mover.param_groups]
+    step = load_checkpoint(checkpoint, net, optimizers) if checkpoint.exists() else 0
+    peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     forward = torch.compile(net, dynamic=False) if compiled else net
 
     net.train()
@@ -160,12 +160,12 @@ def train(
             x = halve(x)
         for group, peak in peaks:
             group["lr"] = peak * cycle(step, steps, recipe.warm_up)
-        for mover in movers:
-            mover.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         output = forward(x.contiguous(memory_format=torch.channels_last))
         loss = float(_backward(net, recipe, output, training.labels[indices], step))
-        for mover in movers:
-            mover.step()
+        for optimizer in optimizers:
+            optimizer.step()
         step += 1
         running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
         now = time.monotonic()
@@ -176,7 +176,7 @@ def train(
             with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(progress)) + "\n")
         if step in evaluate_at or now - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, net, movers, step)
+            save_checkpoint(checkpoint, net, optimizers, step)
             saved = now
         if progress.mean_ap is not None or now - told > 1:
             report(progress)
