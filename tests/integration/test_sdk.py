@@ -204,7 +204,9 @@ def test_events_tell_of_a_frame_and_can_be_taken_up_again(client, tmp_path):
     assert [event.id for event in heard] == [done.id]
 
 
-def test_the_service_tells_what_it_is(client):
+def test_the_service_tells_what_it_is(client, tmp_path):
+    # Once a frame is answered, the worker is known to be there.
+    client.annotate(write_frame(tmp_path / "first.edf", seed=6))
     assert sum(model.production for model in client.models()) == 1
     ids = [attribute.id for attribute in client.attributes()]
     assert len(ids) == 20
