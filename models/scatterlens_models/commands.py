@@ -60,12 +60,16 @@ def train(
         str | None, typer.Option(help="none, sampled or exact; default: as the recipe says.")
     ] = None,
     compiled: Annotated[bool, typer.Option(help="Fuse kernels: minutes to start.")] = False,
+    start: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Checkpoint to go on from.")
+    ] = None,
 ) -> None:
     """Train a network on simulated frames and export it."""
     import dataclasses
 
     import torch
 
+    from scatterlens_models.training.recipe import continued
     from scatterlens_models.training.run import RECIPES, run_training
 
     if recipe not in RECIPES:
@@ -74,6 +78,8 @@ def train(
     chosen = dataclasses.replace(RECIPES[recipe](passes, seed), input_size=size)
     if specialised is not None:
         chosen = dataclasses.replace(chosen, specialised=specialised)
+    if start is not None:
+        chosen = continued(chosen, start)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -96,7 +102,7 @@ def train(
 
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
-    shards: Annotated[Path, typer.Option(help="Folder of one part, such as bench-v0/test.")],
+    shards: Annotated[Path, typer.Option(help="Folder of one part, such as bench-v1/test.")],
     real: Annotated[Path | None, typer.Option(help="Folder of real frames with labels.")] = None,
     record: Annotated[bool, typer.Option(help="Write figures and card into the bundle.")] = False,
     curves: Annotated[

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
@@ -22,6 +24,23 @@ from scatterlens_models.synthetic.dataset import (
     open_shards,
 )
 from scatterlens_models.synthetic.sampling import UnknownProfileError
+from scatterlens_models.synthetic.statistics import (
+    COMMON,
+    LEAKAGE_BAR,
+    NUISANCES,
+    RARE,
+    Implication,
+    Leak,
+    Prevalence,
+    Probe,
+    TooFewFramesError,
+    gather,
+    implications,
+    leaks,
+    mask_probe,
+    prevalence,
+    survey,
+)
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
 synth = typer.Typer(name="synth", help="Simulated frames with known truth.", no_args_is_help=True)
@@ -30,7 +49,7 @@ _console = Console()
 
 @synth.command("build")
 def build_command(
-    split: Annotated[str, typer.Option(help="`bench-v0`, or one part: `bench-v0/test`.")],
+    split: Annotated[str, typer.Option(help="`bench-v1`, or one part: `bench-v1/test`.")],
     out: Annotated[Path, typer.Option(help="Folder for the shards; one folder per part.")],
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
@@ -128,25 +147,159 @@ def stats_command(
         raise typer.Exit(2) from None
     with shards:
         labels, dprime = shards.labels, shards.dprime
-        ids = load_vocabulary(shards.vocabulary).ids
-    table = Table("attribute", "present %", "unsure %", "hard % of present")
-    for a, name in enumerate(ids):
-        present = labels[:, a] == 1
-        hard = np.mean(dprime[present, a] < 40) if present.any() else 0.0
-        shares = (present.mean(), (labels[:, a] == -1).mean(), hard)
-        table.add_row(name, *(f"{100 * share:.1f}" for share in shares))
-    _console.print(table)
+        vocabulary = shards.vocabulary
+    ids = load_vocabulary(vocabulary).ids
+    counted = prevalence(labels, dprime)
+    _console.print(_prevalence_table(ids, counted, barred=vocabulary == "aam20"))
     _console.print(
         f"{len(labels)} frames, {np.mean((labels == 1).sum(1)):.2f} labels per frame, "
         f"{100 * np.mean((labels != 1).all(1)):.1f} % without"
     )
     if together:
-        positive = (labels == 1).astype(float)
-        joint = positive.T @ positive / np.maximum(positive.sum(0)[:, None], 1)
         grid = Table("P(column | row)", *(str(a + 1) for a in range(len(ids))))
         for a, name in enumerate(ids):
-            grid.add_row(f"{a + 1} {name}", *(f"{100 * p:.0f}" for p in joint[a]))
+            grid.add_row(f"{a + 1} {name}", *(f"{100 * p:.0f}" for p in counted.together[a]))
         _console.print(grid)
+        _console.print(_implication_table(implications(labels, ids)))
+
+
+def _prevalence_table(ids: Sequence[str], counted: Prevalence, barred: bool) -> Table:
+    table = Table("attribute", "present %", "unsure %", "hard % of present", "")
+    columns = (counted.present, counted.unsure, counted.hard)
+    for name, *shares in zip(ids, *columns, strict=True):
+        note = ""
+        if barred and shares[0] < RARE:
+            note = f"below {100 * RARE:.0f} %"
+        elif barred and shares[0] > COMMON:
+            note = f"above {100 * COMMON:.0f} %"
+        table.add_row(name, *(f"{100 * share:.1f}" for share in shares), note)
+    return table
+
+
+def _implication_table(found: list[Implication]) -> Table:
+    table = Table("premise", "consequence", "frames", "%", "unsure %", "without %", "")
+    for one in found:
+        shares = (one.present, one.unsure, one.present_without)
+        note = f"{100 * one.absent:.2f} % break it" if one.must_hold and one.absent > 0 else ""
+        texts = (f"{100 * share:.1f}" for share in shares)
+        table.add_row(one.premise, one.consequence, str(one.frames), *texts, note)
+    return table
+
+
+@synth.command("leakage")
+def leakage_command(
+    frames: Annotated[int, typer.Option(min=50, help="One of each experiment.")] = 5000,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    seed: Annotated[int, typer.Option(min=0)] = 20200907,
+    start: Annotated[int, typer.Option(min=0, help="First frame index.")] = 4_000_000,
+) -> None:
+    """Measure what detector, beamstop, exposure and mask tell of the labels: nearly nothing."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress("{task.description}", *columns, console=_console) as progress:
+        looked = survey(seed, start, frames, jobs)
+        seen = gather(progress.track(looked, total=frames, description="frames"))
+    for nuisance in NUISANCES:
+        _console.print(_leak_table(nuisance, leaks(seen, nuisance)))
+    bright = seen.on_image
+    probes = {"all": mask_probe(seen.masks, seen.labels)}
+    try:
+        probes["beam on the image"] = mask_probe(seen.masks[bright], seen.labels[bright])
+    except TooFewFramesError as error:
+        _console.print(f"beam on the image: {error}", style="yellow", soft_wrap=True)
+    _console.print(_probe_table(probes))
+
+
+def _leak_table(nuisance: str, found: list[Leak]) -> Table:
+    """Information on each label, in thousandths of a nat; the largest in the last row."""
+    title = f"{nuisance}: 0.001 nat, * from {1000 * LEAKAGE_BAR:.0f} on"
+    table = Table("attribute", "raw", "less chance", "within strata", title=title)
+    for leak in found:
+        table.add_row(leak.attribute, *map(_milli, leak.figures))
+    table.add_section()
+    table.add_row("largest", *map(_milli, np.max([leak.figures for leak in found], axis=0)))
+    return table
+
+
+def _milli(information: float) -> str:
+    return f"{1000 * information:.1f}{'*' if information >= LEAKAGE_BAR else ''}"
+
+
+def _probe_table(probes: dict[str, Probe]) -> Table:
+    heads = ("frames", "mean AP", "base rate", "chance AP", "AP - chance, 95 %", "")
+    table = Table("masks alone", *heads)
+    for name, probe in probes.items():
+        figures = (probe.mean_ap, probe.base_rate, probe.chance)
+        interval = f"{probe.low:+.4f} to {probe.high:+.4f}"
+        note = "tells labels" if probe.leaks else ""
+        table.add_row(name, str(probe.frames), *(f"{x:.4f}" for x in figures), interval, note)
+    return table
+
+
+@synth.command("compare")
+def compare_command(
+    folder: Annotated[Path, typer.Argument(help="Real frames: INDEX.csv, LABELS.csv, files.")],
+    out: Annotated[Path, typer.Option(help="PNG to write: simulated beside real frames.")],
+    figures: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures to this file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 20200907,
+    frames: Annotated[int, typer.Option(min=2, help="Simulated frames.")] = 320,
+    profile: Annotated[str, typer.Option(help="realistic or paper.")] = "realistic",
+    half: Annotated[
+        str | None, typer.Option(help="A or B: only that half of the real sources.")
+    ] = None,
+) -> None:
+    """Compare simulated frames with real ones: picture, statistics and domain test."""
+    from scatterlens_models.evaluation import realism
+
+    try:
+        chosen = realism.find_real(folder, half)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress("{task.description}", *columns, console=_console) as progress:
+            read = realism.real_examples(folder, chosen)
+            real = [e for e in progress.track(read, len(chosen), description="real") if e]
+            indices = realism.experiments(frames)
+            made = realism.simulated_examples(seed, indices, profile)
+            simulated = list(progress.track(made, frames, description="simulated"))
+            indices = realism.null_indices([example.source for example in real])
+            made = realism.simulated_examples(seed, indices, profile)
+            null = list(progress.track(made, len(indices), description="simulated, null"))
+        with _console.status("comparing"):
+            found = realism.compare(real, simulated, null)
+            realism.side_by_side(out, simulated, real)
+    except (realism.NoRealFramesError, realism.TooFewFramesError, UnknownProfileError) as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(2) from None
+    found = {"seed": seed, "profile": profile, "half": half, **found}
+    if figures is not None:
+        figures.parent.mkdir(parents=True, exist_ok=True)
+        figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    _console.print(_realism_table(found))
+    real_zeros, simulated_zeros = found["statistics"]["zero_share"]["means"]
+    _console.print(f"mean zero share: real {real_zeros:.3f}, simulated {simulated_zeros:.3f}")
+    for name, test in found["domain_test"].items():
+        low, high = test["interval"]
+        _console.print(
+            f"AUC, {name.replace('_', ' ')}: {test['auc']:.2f} ({low:.2f} to {high:.2f})"
+        )
+    _console.print(f"few sources: read the AUC beside its null; intervals are 90 %. Wrote {out}")
+
+
+def _realism_table(found: dict) -> Table:
+    real, simulated = found["real"], found["simulated"]
+    title = (
+        f"{real['frames']} real frames of {real['sources']} sources, "
+        f"{simulated['frames']} simulated ones of {simulated['experiments']} experiments"
+    )
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    table.add_column("statistic", no_wrap=True)
+    for head in ("real 10, 50, 90 %", "sim. 10, 50, 90 %", "P(real\nlarger)", "bar"):
+        table.add_column(head, justify="right", no_wrap=True)
+    words = {True: "met", False: "NOT met", None: ""}
+    for name, row in found["statistics"].items():
+        values = (" ".join(f"{x:.2g}" for x in row[kind]) for kind in ("real", "simulated"))
+        table.add_row(name, *values, f"{row['real_larger']:.2f}", words[row["bar_met"]])
+    return table
 
 
 if __name__ == "__main__":

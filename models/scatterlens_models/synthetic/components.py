@@ -6,16 +6,18 @@ use; brightness is drawn as the detectability that the component shall have.
 
 import numpy as np
 
+from scatterlens_models.synthetic import profiles
 from scatterlens_models.synthetic.draws import log_uniform, pick
 from scatterlens_models.synthetic.geometry import q_at, radius_at
 from scatterlens_models.synthetic.lattices import BEHENATE_Q, reflections
 from scatterlens_models.synthetic.scene import Component, Instrument
 
 _MAX_RINGS = 9
+_MAX_POWDER_RINGS = 16
 _COMPONENT_WEIGHTS = {
-    "symmetric_ring": 0.20, "symmetric_orders": 0.17, "symmetric_halo": 0.17, "powder": 0.08,
+    "symmetric_ring": 0.23, "symmetric_orders": 0.20, "symmetric_halo": 0.19, "powder": 0.10,
     "oval": 0.03, "random_rings": 0.05, "grains": 0.22, "halo": 0.09, "form_factor": 0.07,
-    "standard": 0.02, "crystal": 0.05,
+    "standard": 0.04, "crystal": 0.05, "fibre": 0.04,
 }  # fmt: skip
 _FOLDS = {2: 0.40, 4: 0.26, 6: 0.25, 8: 0.05, 12: 0.04}
 _KERNELS = ("poisson", "von_mises", "gaussian")
@@ -99,11 +101,15 @@ def _eta(rng: np.random.Generator) -> float:
     return float(rng.uniform(low, high))
 
 
-def _symmetry(rng: np.random.Generator, count: int, hexagonal: bool = False) -> dict:
+def _symmetry(rng: np.random.Generator, view: _View, count: int, hexagonal: bool = False) -> dict:
     fold = pick(rng, _FOLDS)
     chi = float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.05)
-    if rng.random() < 0.6:
+    film = view.instrument.technique == "giwaxs"
+    if film and rng.random() < 0.8:  # textured about the surface normal
+        fold = 2
+    elif rng.random() < 0.6:
         chi = float(rng.uniform(0, 2 * np.pi))
+    uniaxial = fold == 2 and (film or rng.random() < 0.5)
     # In a single hexagonal domain the sqrt(3) reflections stand between those of the first ring.
     turns = [
         chi + (np.pi / 6 if hexagonal and fold == 6 and order % 3 == 1 else 0.0)
@@ -114,19 +120,20 @@ def _symmetry(rng: np.random.Generator, count: int, hexagonal: bool = False) -> 
         "eta": _eta(rng),
         "chi": tuple(float(turn) for turn in turns),
         "kernel": str(rng.choice(_KERNELS)),
+        "uniaxial": uniaxial,
     }
 
 
 def _family(
-    rng: np.random.Generator, view: _View, lattice: str, width: float, many: bool = True
+    rng: np.random.Generator, view: _View, lattice: str, width: float, most: int = _MAX_RINGS
 ) -> dict:
-    """Positions and weights of the rings of a lattice within the view."""
+    """Positions and weights of the rings of a lattice within the view, `most` of them at most."""
     ratios, multiplicity = reflections(lattice)
     if view.off or rng.random() < 0.15:
         order = int(rng.integers(0, min(5, len(ratios))))
         first = view.q(float(rng.uniform(0.05, 0.8))) / ratios[order]
     else:
-        first = view.q(float(rng.beta(1.3, 2.6)) * (0.75 if many else 0.95))
+        first = view.q(float(rng.beta(1.3, 2.6)) * 0.75)
     positions = first * ratios
     damping = np.exp(-(rng.uniform(0.05, 0.45) ** 2) * ratios**2)
     weights = multiplicity * damping * np.exp(rng.normal(0, 0.4, len(ratios))) / ratios**2
@@ -136,7 +143,7 @@ def _family(
         shown &= positions > low * (1 - 3 * width)
     if not shown.any():  # a strip that sees hardly any range of q may miss them all
         shown[0] = True
-    shown &= np.cumsum(shown) <= (_MAX_RINGS if many else 1)
+    shown &= np.cumsum(shown) <= most
     positions, weights = positions[shown], weights[shown]
     return {
         "positions": tuple(float(q) for q in positions),
@@ -171,8 +178,11 @@ def _lattice(rng: np.random.Generator, width: float) -> str:
 
 
 def _powder(rng: np.random.Generator, view: _View) -> Component:
-    width = _width(rng, 0.12)
-    return Component("rings", _target(rng), **_family(rng, view, _lattice(rng, width), width))
+    width, most = _width(rng, 0.12), _MAX_RINGS
+    if rng.random() < 0.4:  # well crystallised: thin rings as far as the corners
+        width, most = log_uniform(rng, 0.003, 0.012), _MAX_POWDER_RINGS
+    family = _family(rng, view, _lattice(rng, width), width, most)
+    return Component("rings", _target(rng), **family)
 
 
 def _oval(rng: np.random.Generator, view: _View) -> Component:
@@ -201,7 +211,7 @@ def _standard(rng: np.random.Generator, view: _View) -> Component:
     """Silver behenate where its first order is in view, else LaB6 or CeO2."""
     width = log_uniform(rng, 0.004, 0.02)
     first, lattice = BEHENATE_Q, "lamellar"
-    if view.instrument.technique == "waxs":
+    if view.instrument.technique in ("waxs", "giwaxs"):
         first, lattice = ((2 * np.pi / 4.15692, "sc"), (2 * np.pi * 3**0.5 / 5.4115, "fcc"))[
             int(rng.integers(2))
         ]
@@ -225,7 +235,7 @@ def _standard(rng: np.random.Generator, view: _View) -> Component:
 
 def _symmetric_ring(rng: np.random.Generator, view: _View) -> Component:
     family = _single(rng, view, _width(rng, 0.45))
-    symmetry = _symmetry(rng, 1)
+    symmetry = _symmetry(rng, view, 1)
     return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
 
 
@@ -233,7 +243,7 @@ def _symmetric_orders(rng: np.random.Generator, view: _View) -> Component:
     width = _width(rng, 0.2)
     lattice = str(rng.choice(["lamellar", "hexagonal"])) if width < 0.1 else "lamellar"
     family = _family(rng, view, lattice, width)
-    symmetry = _symmetry(rng, len(family["positions"]), lattice == "hexagonal")
+    symmetry = _symmetry(rng, view, len(family["positions"]), lattice == "hexagonal")
     return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
 
 
@@ -242,19 +252,87 @@ def _halo(rng: np.random.Generator, view: _View) -> Component:
 
 
 def _symmetric_halo(rng: np.random.Generator, view: _View) -> Component:
-    symmetry = _symmetry(rng, 1)
+    symmetry = _symmetry(rng, view, 1)
     target = _target(rng, _contrast(symmetry["eta"]))
     return Component("halo", target, **_maximum(rng, view), **symmetry)
 
 
 def _maximum(rng: np.random.Generator, view: _View) -> dict:
     share = float(rng.beta(1.6, 2.0)) * 0.8 + 0.1
-    return {
-        "profile": "gaussian",
-        "positions": (view.q(share),),
-        "weights": (1.0,),
-        "width": float(rng.uniform(0.25, 0.5)),
+    q, width = view.q(share), float(rng.uniform(0.25, 0.5))
+    polymer = _polymer_halo(view)
+    if polymer and rng.random() < 0.4:
+        q, width = float(rng.uniform(*polymer)), float(rng.uniform(0.25, 0.35))
+    elif rng.random() < 0.3:
+        return _structured(rng, view, q)
+    return {"profile": "gaussian", "positions": (q,), "weights": (1.0,), "width": width}
+
+
+def _polymer_halo(view: _View) -> tuple[float, float] | None:
+    """Where amorphous polymers have their halo (1/Å), as far as it is well in view."""
+    low, high = max(1.2, view.q(0.1)), min(1.6, view.q(0.9))
+    wide = view.instrument.technique in ("waxs", "giwaxs")
+    return (low, high) if wide and high - low > 0.1 else None
+
+
+def _structured(rng: np.random.Generator, view: _View, center: float) -> dict:
+    """A maximum at `center` by the order of neighbours; its width is that of the curve."""
+    kinds = {"hard_spheres": 0.4, "teubner_strey": 0.3, "broad_peak": 0.3}
+    if view.instrument.technique in ("waxs", "giwaxs"):
+        del kinds["teubner_strey"]  # microemulsions are larger than that
+    x = np.linspace(0.005, 5, 500)
+    while True:
+        profile = pick(rng, kinds)
+        params = _STRUCTURE_DRAWS[profile](rng)
+        curve = profiles.structure(profile, x, 1.0, params)
+        found = profiles.main_maximum(x, curve)
+        # A narrower one lies in the guard band, a higher start could pass for diffuse low-q.
+        if found and 0.255 < found[1] / found[0] < 0.5 and curve[0] < 0.4 * curve.max():
+            break
+    place, sigma = found
+    lengths = {"radius", "period", "length"}
+    scaled = {
+        name: value * place / center if name in lengths else value for name, value in params.items()
     }
+    return {
+        "profile": profile,
+        "params": scaled,
+        "positions": (center,),
+        "weights": (1.0,),
+        "width": sigma / place,
+    }
+
+
+# Parameters of structures whose maximum is near q = 1: lengths in units of 1 / q.
+
+
+def _hard_spheres(rng: np.random.Generator) -> dict[str, float]:
+    return {
+        "radius": 2.8,
+        "fraction": float(rng.uniform(0.18, 0.27)),
+        "core": float(rng.uniform(0.5, 0.75)),
+    }
+
+
+def _teubner_strey(rng: np.random.Generator) -> dict[str, float]:
+    order = float(rng.uniform(2.85, 3.75))
+    length = np.sqrt(order**2 - 1)
+    return {"period": float(2 * np.pi * length / order), "length": float(length)}
+
+
+def _broad_peak(rng: np.random.Generator) -> dict[str, float]:
+    width = float(rng.uniform(0.26, 0.48))
+    return {
+        "length": 2 / (profiles.FULL_WIDTH * width),
+        "exponent": float(rng.uniform(2, 3.5)),
+    }
+
+
+_STRUCTURE_DRAWS = {
+    "hard_spheres": _hard_spheres,
+    "teubner_strey": _teubner_strey,
+    "broad_peak": _broad_peak,
+}
 
 
 def _grains(rng: np.random.Generator, view: _View) -> Component:
@@ -273,7 +351,10 @@ def _grains(rng: np.random.Generator, view: _View) -> Component:
     bounds = (np.ceil(low * 2 * np.pi / mosaic), np.floor(high * 2 * np.pi / mosaic))
     bounds = (max(bounds[0], 2), max(bounds[1], 3))
     grains = np.clip(rng.poisson(count, len(family["positions"])), *bounds)
-    symmetry = _symmetry(rng, len(family["positions"])) if rng.random() < 0.2 else {}
+    symmetry: dict = {}
+    if rng.random() < 0.2:
+        symmetry = _symmetry(rng, view, len(family["positions"]))
+        symmetry["uniaxial"] = False  # single grains are not turned about any axis
     return Component(
         "rings",
         _target(rng, np.sqrt(1.3 / covered)),  # the spread of exponential, Gaussian grains
@@ -309,14 +390,44 @@ def _crystal(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _form_factor(rng: np.random.Generator, view: _View) -> Component:
-    radius = float(rng.uniform(2.5, 9)) / view.q(0.6)
+def _fibre(rng: np.random.Generator, view: _View) -> Component:
+    """A bundle of fibres: an equatorial streak, and layer lines across the axis."""
+    spacing = view.q(float(rng.uniform(0.06, 0.3)))
+    layers = int(rng.integers(1, 8))
+    weights = np.exp(rng.normal(0, 0.8, layers)) / np.arange(1, layers + 1)
+    along = float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.05))
     return Component(
-        "form_factor",
+        "fibre",
         _target(rng),
-        profile="sphere",
-        params={"radius": radius, "polydispersity": float(rng.uniform(0.12, 0.3))},
+        params={
+            "layers": float(layers),
+            "thickness": spacing * log_uniform(rng, 0.03, 0.2),
+            "spread": spacing * float(rng.uniform(0, 1.2)),
+            "length": 1 / view.q(float(rng.uniform(0.03, 0.3))),
+        },
+        positions=(spacing,),
+        weights=tuple(float(w) for w in weights * log_uniform(rng, 0.05, 1) / weights.max()),
+        fold=2,
+        eta=1.0,
+        chi=(along if rng.random() < 0.5 else float(rng.uniform(0, np.pi)),),
     )
+
+
+def _form_factor(rng: np.random.Generator, view: _View) -> Component:
+    profile = pick(rng, {"sphere": 0.4, "core_shell": 0.2, "cylinder": 0.2, "ellipsoid": 0.2})
+    size = float(rng.uniform(2.5, 9)) / view.q(0.6)
+    params = {"polydispersity": float(rng.uniform(0.12, 0.3)), "radius": size}
+    aspect = log_uniform(rng, 0.25, 4)
+    if profile == "core_shell":
+        params["radius"] = size * float(rng.uniform(0.5, 0.9))
+        params["thickness"] = size - params["radius"]
+        # Cores of the other sign could match the shell and leave a maximum aside from the beam.
+        params["core"] = float(rng.uniform(0, 0.7) if rng.random() < 0.6 else rng.uniform(1.4, 4))
+    elif profile in ("cylinder", "ellipsoid"):
+        params["radius"] = size * aspect ** (-1 / 3)
+        longest = {"cylinder": ("length", 2), "ellipsoid": ("polar", 1)}[profile]
+        params[longest[0]] = longest[1] * aspect * params["radius"]
+    return Component("form_factor", _target(rng), profile=profile, params=params)
 
 
 def _low_q(rng: np.random.Generator, view: _View) -> Component:
@@ -360,7 +471,8 @@ def _grazing(rng: np.random.Generator, view: _View) -> Component:
             "rods": float(rng.uniform(0.05, 1.0)) if rng.random() < 0.7 else 0.0,
             "rod_spacing": float(rng.uniform(0.06, 0.3)),
             "rod_width": float(rng.uniform(0.004, 0.02)),
-            "rod_length": float(rng.uniform(0.02, 0.15)),
+            "rod_length": log_uniform(rng, 0.012, 0.08),
+            "rod_tail": log_uniform(rng, 0.01, 0.15),
             "specular": float(rng.uniform(0.3, 5)),
             "specular_width": float(rng.uniform(0.002, 0.01)),
         },
@@ -379,4 +491,5 @@ _COMPONENTS = {
     "form_factor": _form_factor,
     "standard": _standard,
     "crystal": _crystal,
+    "fibre": _fibre,
 }

@@ -13,6 +13,10 @@ from scatterlens_models.synthetic.geometry import Grid
 from scatterlens_models.synthetic.scene import Instrument, SceneParams
 
 _NOISE_KEY = 2**40
+_EVENTS_BELOW = 0.3
+"""Expected counts below which single events are scattered over the pixels: as exact, and faster."""
+_NORMAL_FROM = 8
+"""Expected counts from which a normal draw stands in for the Poisson one."""
 
 
 def noise_generator(seed: int, index: int) -> np.random.Generator:
@@ -24,17 +28,29 @@ def noise_generator(seed: int, index: int) -> np.random.Generator:
 def poisson_mean(rng: np.random.Generator, expected: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Mean over `pixels` native pixels of Poisson counts, float64; variance = expected / pixels.
 
-    Above 20 counts the draw is a rounded normal one with the Poisson skewness (Cornish and Fisher's
-    first correction): four times as fast, and alike in mean, variance and third moment.
+    Above 8 counts the draw is a rounded normal one with the Poisson skewness (Cornish and Fisher's
+    first correction), narrower by the variance 1 / 12 that rounding adds: alike in three moments,
+    the distribution is off by 0.3 % at 8 counts (total variation) and by 0.1 % at 20.
     """
-    total = expected.astype(np.float64) * pixels
-    many = total > 20
+    total = (expected.astype(np.float64) * pixels).ravel()
+    rare, many = total < _EVENTS_BELOW, total > _NORMAL_FROM
+    few = ~(rare | many)
     drawn = np.empty_like(total)
-    drawn[~many] = rng.poisson(total[~many])
+    drawn[rare] = _events(rng, total[rare])
+    drawn[few] = rng.poisson(total[few])
     large = total[many]
-    z = rng.standard_normal(large.shape)
-    drawn[many] = np.round(large + np.sqrt(large) * z + (z**2 - 1) / 6)
-    return drawn / pixels
+    z = rng.standard_normal(large.size)
+    drawn[many] = np.round(large + np.sqrt(large - 1 / 12) * z + (z * z - 1) * (1 / 6))
+    return drawn.reshape(expected.shape) / pixels
+
+
+def _events(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:
+    """Poisson counts where most are zero: their sum first, then where each of them fell."""
+    reached = np.cumsum(expected)
+    if not reached.size:
+        return reached
+    places = rng.random(rng.poisson(reached[-1])) * reached[-1]
+    return np.bincount(np.searchsorted(reached, places, side="right"), minlength=reached.size)
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -54,7 +70,11 @@ def pedestal(instrument: Instrument, grid: Grid) -> np.ndarray:
     """Counts that a CCD shows without light, (H, W)."""
     slope = instrument.pedestal_slope
     down, across = 1 + slope[0] * grid.ramp(0), 1 + slope[1] * grid.ramp(1)
-    return instrument.pedestal * down[:, None] * across
+    level = instrument.pedestal * down[:, None] * across
+    if any(instrument.quadrants):
+        lower, right = np.meshgrid(grid.ramp(0) > 0, grid.ramp(1) > 0, indexing="ij")
+        level = level + np.take(instrument.quadrants, 2 * lower + right)
+    return level
 
 
 def detect(

@@ -16,7 +16,7 @@ from scatterlens_models.geometry import Geometry
 from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.detector import detect, noise_generator
 from scatterlens_models.synthetic.detectors import DETECTORS
-from scatterlens_models.synthetic.geometry import wavelength_angstrom
+from scatterlens_models.synthetic.geometry import pose, wavelength_angstrom
 from scatterlens_models.synthetic.labels import Labelled, label
 from scatterlens_models.synthetic.render import render, render_native
 from scatterlens_models.synthetic.sampling import sample
@@ -65,7 +65,7 @@ def expose(scene: SceneParams, vocabulary: Vocabulary) -> NativeFrame:
 
 
 def geometry_of(instrument: Instrument) -> Geometry:
-    """What a file of this instrument states."""
+    """What a file of this instrument states; headers know of no tilt."""
     pixel_m = DETECTORS[instrument.detector].pixel_m
     wavelength_m = wavelength_angstrom(instrument.energy_kev) * 1e-10
     return Geometry(instrument.distance_m, wavelength_m, (pixel_m, pixel_m), instrument.beam_yx)
@@ -95,7 +95,7 @@ def write_frames(
     for index in indices:
         frame = expose(sample(seed, index, profile), attributes)
         path = folder / f"{profile}-{seed}-{index:07d}.{suffix}"
-        path.with_suffix(".poni").write_text(poni(frame.geometry), encoding="utf-8")
+        path.with_suffix(".poni").write_text(poni(frame.scene.instrument), encoding="utf-8")
         path.with_suffix(".truth.json").write_text(truth(frame), encoding="utf-8")
         # Watchers of folders leave names alone that end so.
         partial = path.with_suffix(f".{suffix}.partial")
@@ -129,18 +129,19 @@ def truth(frame: NativeFrame) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def poni(geometry: Geometry) -> str:
-    """The geometry as pyFAI reads it: PONI 2.1, an untilted detector."""
-    (pixel_y, pixel_x), (beam_y, beam_x) = geometry.pixel_size_m, geometry.beam_center_yx
+def poni(instrument: Instrument) -> str:
+    """The geometry as pyFAI reads it: PONI 2.1, with the detector's tilt."""
+    geometry, stand = geometry_of(instrument), pose(instrument)
+    pixel_y, pixel_x = geometry.pixel_size_m
     config = json.dumps({"pixel1": pixel_y, "pixel2": pixel_x, "orientation": 3})
     return (
         "poni_version: 2.1\n"
         "Detector: Detector\n"
         f"Detector_config: {config}\n"
-        f"Distance: {geometry.distance_m!r}\n"
-        f"Poni1: {(beam_y + 0.5) * pixel_y!r}\n"
-        f"Poni2: {(beam_x + 0.5) * pixel_x!r}\n"
-        "Rot1: 0.0\nRot2: 0.0\nRot3: 0.0\n"
+        f"Distance: {stand.distance_m!r}\n"
+        f"Poni1: {(stand.poni_yx[0] + 0.5) * pixel_y!r}\n"
+        f"Poni2: {(stand.poni_yx[1] + 0.5) * pixel_x!r}\n"
+        f"Rot1: {instrument.tilt[0]!r}\nRot2: {instrument.tilt[1]!r}\nRot3: 0.0\n"
         f"Wavelength: {geometry.wavelength_m!r}\n"
     )
 
@@ -204,7 +205,8 @@ def _write_nexus(frame: NativeFrame, path: Path) -> None:
     geometry, live = frame.geometry, frame.counts != _NOT_LIVE
     (pixel_y, pixel_x), (beam_y, beam_x) = geometry.pixel_size_m, geometry.beam_center_yx
     pixels = np.where(live, frame.counts, np.iinfo(np.uint32).max).astype(np.uint32)
-    with h5py.File(path, "w") as file:
+    # In memory first: the library may crash where a disk that is full meets it.
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
         entry = _group(file, "entry", "NXentry")
         compact = hdf5plugin.Bitshuffle(cname="lz4")
         _group(entry, "data", "NXdata").create_dataset(
@@ -226,6 +228,8 @@ def _write_nexus(frame: NativeFrame, path: Path) -> None:
         beam = _group(instrument, "beam", "NXbeam")
         beam["incident_wavelength"] = geometry.wavelength_m * 1e10
         beam["incident_wavelength"].attrs["units"] = "angstrom"
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def _group(parent: h5py.Group, name: str, nexus_class: str) -> h5py.Group:

@@ -75,11 +75,54 @@ class Maps:
     radius: np.ndarray
     """Distance from the beam in pixels of the grid."""
     efficiency: np.ndarray
-    """Solid angle cos^3(2 theta) times polarisation."""
+    """Solid angle, cos^3 of the incidence, times polarisation."""
     coverage: np.ndarray
     """Live share of each pixel, 0..1."""
     pixel_angle: np.ndarray
     """Change of q over half a pixel of the grid along the radius, 1/Å."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A tilted detector as pyFAI describes it."""
+
+    distance_m: float
+    """From the sample to the point of normal incidence."""
+    poni_yx: tuple[float, float]
+    """That point, in native pixels."""
+    turn: np.ndarray
+    """(3, 3) from the detector's (y, x, beam) to those of the laboratory."""
+
+
+def pose(instrument: Instrument) -> Pose:
+    """Point of normal incidence and rotation: `R = R2(rot2) R1(rot1)` of pyFAI, rot3 = 0."""
+    rot1, rot2 = instrument.tilt
+    c1, s1, c2, s2 = np.cos(rot1), np.sin(rot1), np.cos(rot2), np.sin(rot2)
+    turn = np.array([[c2, 0, -s2], [0, 1, 0], [s2, 0, c2]]) @ np.array(
+        [[1, 0, 0], [0, c1, s1], [0, -s1, c1]]
+    )
+    distance = instrument.distance_m * c1 * c2
+    # Where the beam meets the plane: the detector's coordinates of a point on the beam's axis.
+    along = turn.T @ np.array([0.0, 0.0, instrument.distance_m])
+    pixel = DETECTORS[instrument.detector].pixel_m
+    poni = tuple(float(instrument.beam_yx[axis] - along[axis] / pixel) for axis in (0, 1))
+    return Pose(float(distance), (poni[0], poni[1]), turn)
+
+
+def pixels_at(
+    instrument: Instrument, q: np.ndarray, phi: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Native row and column at which q (1/Å) in direction phi meets the detector's plane."""
+    sine = np.clip(q * wavelength_angstrom(instrument.energy_kev) / (4 * np.pi), 0, 0.7)
+    two_theta = 2 * np.arcsin(sine)
+    ray = np.stack(
+        [-np.sin(two_theta) * np.cos(phi), np.sin(two_theta) * np.sin(phi), np.cos(two_theta)]
+    )
+    stand = pose(instrument)
+    y, x, z = stand.turn.T @ ray.reshape(3, -1)
+    # What would never meet the plane lies far outside.
+    scale = stand.distance_m / np.maximum(z, 1e-3) / DETECTORS[instrument.detector].pixel_m
+    return stand.poni_yx[0] + y * scale, stand.poni_yx[1] + x * scale
 
 
 def wavelength_angstrom(energy_kev: float) -> float:
@@ -88,7 +131,7 @@ def wavelength_angstrom(energy_kev: float) -> float:
 
 
 def q_at(instrument: Instrument, radius_native: np.ndarray) -> np.ndarray:
-    """q (1/Å) at a distance from the beam in native pixels."""
+    """q (1/Å) at a distance from the beam in native pixels, were the detector not tilted."""
     pixel = DETECTORS[instrument.detector].pixel_m
     two_theta = np.arctan2(np.asarray(radius_native) * pixel, instrument.distance_m)
     return 4 * np.pi / wavelength_angstrom(instrument.energy_kev) * np.sin(two_theta / 2)
@@ -108,16 +151,25 @@ def maps(instrument: Instrument, grid: Grid) -> Maps:
     rows = (np.arange(grid.shape[0]) + 0.5 - pad[0]) / scale - 0.5 - instrument.beam_yx[0]
     cols = (np.arange(grid.shape[1]) + 0.5 - pad[1]) / scale - 0.5 - instrument.beam_yx[1]
     radius = np.hypot(rows[:, None], cols)
-    phi = np.arctan2(cols[None, :], -rows[:, None]) % (2 * np.pi)
     pixel = DETECTORS[instrument.detector].pixel_m
-    two_theta = np.arctan2(radius * pixel, instrument.distance_m)
+    stand = pose(instrument)
+    flat = (
+        (rows + instrument.beam_yx[0] - stand.poni_yx[0])[:, None] * pixel,
+        (cols + instrument.beam_yx[1] - stand.poni_yx[1])[None, :] * pixel,
+    )
+    y, x, z = (
+        turn[0] * flat[0] + turn[1] * flat[1] + turn[2] * stand.distance_m for turn in stand.turn
+    )
+    phi = np.arctan2(x, -y) % (2 * np.pi)
+    two_theta = np.arctan2(np.hypot(y, x), z)
     # Horizontal polarisation; phi counts from the vertical, hence the sign of the last term.
     polarization = 0.5 * (
         1
         + np.cos(two_theta) ** 2
         + instrument.polarization * np.cos(2 * phi) * np.sin(two_theta) ** 2
     )
-    q = q_at(instrument, radius)
+    incidence = stand.distance_m / np.sqrt(flat[0] ** 2 + flat[1] ** 2 + stand.distance_m**2)
+    q = 4 * np.pi / wavelength_angstrom(instrument.energy_kev) * np.sin(two_theta / 2)
     half = 0.5 / scale
     beam = tuple((instrument.beam_yx[axis] + 0.5) * scale + pad[axis] - 0.5 for axis in (0, 1))
     return Maps(
@@ -126,9 +178,9 @@ def maps(instrument: Instrument, grid: Grid) -> Maps:
         q=q.astype(np.float32),
         phi=phi.astype(np.float32),
         radius=(radius * scale).astype(np.float32),
-        efficiency=(np.cos(two_theta) ** 3 * polarization).astype(np.float32),
+        efficiency=(incidence**3 * polarization).astype(np.float32),
         coverage=_coverage(instrument, grid).astype(np.float32),
-        pixel_angle=(q_at(instrument, radius + half) - q).astype(np.float32),
+        pixel_angle=(q_at(instrument, radius + half) - q_at(instrument, radius)).astype(np.float32),
     )
 
 

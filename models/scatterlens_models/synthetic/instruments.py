@@ -25,22 +25,27 @@ def draw_instrument(rng: np.random.Generator) -> Instrument:
         extent = [int(rng.uniform(0.35, 1.0) * side) for side in shape]
         first = [int(rng.integers(0, shape[i] - extent[i] + 1)) for i in (0, 1)]
         crop = (first[0], first[1], extent[0], extent[1])
-    technique = pick(rng, {"saxs": 0.56, "waxs": 0.34, "gisaxs": 0.10})
+    technique = pick(rng, {"saxs": 0.54, "waxs": 0.32, "gisaxs": 0.10, "giwaxs": 0.04})
     beam = _beam(rng, technique, crop[2:])
     on_image = all(0 <= beam[i] < crop[2 + i] for i in (0, 1))
     stop, shadows = _stop(rng, technique, on_image, _on_frame(beam, crop[2:]))
     modules = len(detector.module_rectangles())
     hybrid = detector.kind == "hybrid"
+    wide = technique in ("waxs", "giwaxs")
     return Instrument(
         detector=name,
         technique=technique,
         transposed=transposed,
         crop=crop,
         energy_kev=float(rng.choice([rng.uniform(7, 18), 8.048, 9.24, 17.44])),
-        distance_m=float(rng.uniform(0.1, 0.4) if technique == "waxs" else rng.uniform(1, 6)),
+        distance_m=float(rng.uniform(0.1, 0.4) if wide else rng.uniform(1, 6)),
         beam_yx=beam,
         stop=stop,
-        shadows=tuple(shadows + _obstructions(rng, on_image, _on_frame(beam, crop[2:]))),
+        shadows=tuple(
+            shadows
+            + _obstructions(rng, on_image, _on_frame(beam, crop[2:]))
+            + (_substrate(rng, _on_frame(beam, crop[2:])) if technique == "giwaxs" else [])
+        ),
         missing_modules=(int(rng.integers(modules)),)
         if modules > 4 and rng.random() < 0.08
         else (),
@@ -52,12 +57,38 @@ def draw_instrument(rng: np.random.Generator) -> Instrument:
         read_noise=0.0 if hybrid else float(rng.uniform(0.5, 5)),
         gain=1.0 if hybrid else log_uniform(rng, 0.5, 8),
         polarization=float(rng.choice([0.0, rng.uniform(0.9, 1.0)], p=[0.25, 0.75])),
+        tilt=_tilt(rng, wide),
+        quadrants=(0.0, 0.0, 0.0, 0.0) if hybrid else _quadrants(rng),
     )
+
+
+def _tilt(rng: np.random.Generator, wide: bool) -> tuple[float, float]:
+    """Most detectors stand a little askew; at wide angles some are tilted on purpose."""
+    spread = 0.006 if rng.random() < 0.7 else 0.03
+    if wide and rng.random() < 0.15:
+        spread = 0.2
+    rot1, rot2 = np.clip(rng.normal(0, spread, 2), -0.5, 0.5)
+    return float(rot1), float(rot2)
+
+
+def _quadrants(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Four amplifiers read a CCD, and rarely agree to the count."""
+    if rng.random() < 0.6:
+        return 0.0, 0.0, 0.0, 0.0
+    first, second, third, fourth = np.abs(rng.normal(0, 10 ** rng.uniform(-0.7, 0.5), 4))
+    return float(first), float(second), float(third), float(fourth)
+
+
+def _substrate(rng: np.random.Generator, beam: tuple[float, float]) -> list[Shadow]:
+    """Below the horizon of a film the substrate swallows what is scattered."""
+    edge = beam[0] - float(rng.uniform(0.0, 0.02))
+    box = ((edge, -0.1), (edge, 1.1), (edge + 2, 1.1), (edge + 2, -0.1))
+    return [Shadow("polygon", float(10 ** rng.uniform(-2.5, -0.5)), box)]
 
 
 def _beam(rng: np.random.Generator, technique: str, extent: tuple[int, ...]) -> tuple[float, float]:
     """Beam in native pixels: near the middle, near an edge, off the frame, or far off it."""
-    if technique == "gisaxs":
+    if technique in ("gisaxs", "giwaxs"):
         place = (rng.uniform(0.78, 1.03), rng.uniform(0.15, 0.85))
     else:
         where = rng.choice(4, p=[0.54, 0.26, 0.10, 0.10])
@@ -88,7 +119,7 @@ def _stop(
     if not on_image:
         return "none", []
     kinds = {"none": 0.12, "circular": 0.44, "linear": 0.32, "wedge": 0.12}
-    if technique == "gisaxs":
+    if technique in ("gisaxs", "giwaxs"):
         kinds = {"none": 0.1, "circular": 0.2, "linear": 0.7}
     kind = pick(rng, kinds)
     through = 10 ** rng.uniform(-3, -1.5) if rng.random() < 0.3 else 1e-6
@@ -110,10 +141,13 @@ def _stop(
         return kind, shadows
     if kind == "linear":
         half = float(rng.uniform(0.006, 0.028))
-        if technique == "gisaxs":
+        if technique in ("gisaxs", "giwaxs"):
             direction = (-1.0, 0.0)
         length = float(rng.uniform(0.15, 0.7)) if rng.random() < 0.5 else 2.0
-        return kind, [Shadow("bar", through, (along(-half), along(length)), half)]
+        # At grazing incidence some float: they hide the rod and leave the beam to its attenuator.
+        floats = technique == "gisaxs" and rng.random() < 0.35
+        start = float(rng.uniform(0.01, 0.06)) if floats else -half
+        return kind, [Shadow("bar", through, (along(start), along(start + length)), half)]
     if kind == "wedge":
         spread = float(np.deg2rad(rng.uniform(4, 14)))
         return kind, [Shadow("wedge", through, (along(-0.02), along(2.0)), spread)]
@@ -139,6 +173,8 @@ def _obstructions(
             for a, d in zip(angles, reach, strict=True)
         )
         shadows.append(Shadow("polygon", through, points))
+    if rng.random() < 0.03:
+        shadows += _bracket(rng, through)
     if rng.random() < 0.06:
         depth = float(rng.uniform(0.03, 0.2))
         side = int(rng.integers(4))
@@ -147,3 +183,23 @@ def _obstructions(
         points = tuple(box if side < 2 else [(x, y) for y, x in box])
         shadows.append(Shadow("polygon", through, points))
     return shadows
+
+
+def _bracket(rng: np.random.Generator, through: float) -> list[Shadow]:
+    """An L-shaped holder that reaches in from a corner."""
+    y, x = rng.uniform(-0.05, 0.25, 2)
+    down, right = rng.uniform(0.2, 0.6, 2)
+    half = float(rng.uniform(0.02, 0.06))
+    corners = np.array(
+        [
+            (y - half, x - half),
+            (y - half, x + right),
+            (y + half, x + right),
+            (y + half, x + half),
+            (y + down, x + half),
+            (y + down, x - half),
+        ]
+    )
+    corners = np.where(rng.random(2) < 0.5, 1 - corners, corners)
+    points = tuple((float(row), float(col)) for row, col in corners)
+    return [Shadow("polygon", through, points)]

@@ -3,11 +3,13 @@
 Shapes: K terms, A attributes; labels are int8 {1 present, 0 absent, -1 unsure}.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scatterlens_models.synthetic.circumstances import CIRCUMSTANCES, judge_circumstances
+from scatterlens_models.synthetic.curves import Term
 from scatterlens_models.synthetic.detectability import EVIDENCE_SIDE, RULES, Visibility
 from scatterlens_models.synthetic.lattices import BEHENATE_Q
 from scatterlens_models.synthetic.paper import paper_tags
@@ -15,6 +17,18 @@ from scatterlens_models.synthetic.profiles import coverage as grain_coverage
 from scatterlens_models.synthetic.render import Rendered
 from scatterlens_models.synthetic.scene import Component, SceneParams
 from scatterlens_models.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Labels of one frame in the order of a vocabulary."""
+
+    labels: np.ndarray
+    """(A,) int8."""
+    dprime: np.ndarray
+    """(A,) float32, of the strongest component that speaks for the attribute; 0 without."""
+    evidence: np.ndarray
+    """(A, 32, 32) uint8, 255 at the largest weight; zero where the label is not 1."""
 
 
 class _Ballot:
@@ -57,17 +71,11 @@ class _Ballot:
             if value == 1:
                 self.maps[index] = evidence
 
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Labels of one frame in the order of a vocabulary."""
-
-    labels: np.ndarray
-    """(A,) int8."""
-    dprime: np.ndarray
-    """(A,) float32, of the strongest component that speaks for the attribute; 0 without."""
-    evidence: np.ndarray
-    """(A, 32, 32) uint8, 255 at the largest weight; zero where the label is not 1."""
+    def count(self) -> Labelled:
+        """The labels that all votes together make."""
+        peak = self.maps.reshape(len(self.maps), -1).max(1)[:, None, None]
+        evidence = np.round(255 * self.maps / np.maximum(peak, 1e-30)).astype(np.uint8)
+        return Labelled(self.labels, self.dprime, evidence)
 
 
 def label(
@@ -75,20 +83,61 @@ def label(
 ) -> Labelled:
     """Apply the rules to every component of a scene, and to what stands round it."""
     ballot = _Ballot(vocabulary, visibility)
-    for number, component in enumerate(scene.components):
-        own = [k for k, term in enumerate(rendered.terms) if term.component == number]
-        if scene.profile == "paper":
-            counts = visibility.amplitudes[number] * rendered.images[own].numpy()
-            for name, terms in paper_tags(component, counts).items():
-                ballot.tag(name, [own[k] for k in terms])
-        else:
-            _RULES_OF[component.kind](ballot, component, own, visibility)
+    if scene.profile == "paper":
+        _tag_components(ballot, scene, visibility, rendered)
+    else:
+        _vote_components(ballot, scene, visibility, rendered.terms)
     if not CIRCUMSTANCES.isdisjoint(vocabulary.ids):
         for name, found in judge_circumstances(scene, visibility, rendered).items():
             ballot.state(name, *found)
-    peak = ballot.maps.reshape(len(ballot.maps), -1).max(1)[:, None, None]
-    evidence = np.round(255 * ballot.maps / np.maximum(peak, 1e-30)).astype(np.uint8)
-    return Labelled(ballot.labels, ballot.dprime, evidence)
+    return ballot.count()
+
+
+class NeedsImagesError(ValueError):
+    """A vocabulary or profile whose labels need a scene's images; the message says which."""
+
+
+def label_components(
+    scene: SceneParams, terms: Sequence[Term], visibility: Visibility, vocabulary: Vocabulary
+) -> Labelled:
+    """Labels that follow from components alone, without any image.
+
+    Raises:
+        NeedsImagesError: some attribute, or the profile, asks for more.
+    """
+    more = sorted(CIRCUMSTANCES.intersection(vocabulary.ids))
+    if more or scene.profile == "paper":
+        raise NeedsImagesError(
+            f"labels of {', '.join(more) or 'the profile paper'} need the images of a scene;"
+            " use `simulate`, or the vocabulary aam20 with the profile realistic"
+        )
+    ballot = _Ballot(vocabulary, visibility)
+    _vote_components(ballot, scene, visibility, terms)
+    return ballot.count()
+
+
+def _tag_components(
+    ballot: _Ballot, scene: SceneParams, visibility: Visibility, rendered: Rendered
+) -> None:
+    """The rules of the profile `paper`, from counts."""
+    for number, component in enumerate(scene.components):
+        own = _own(rendered.terms, number)
+        counts = visibility.amplitudes[number] * rendered.images[own].numpy()
+        for name, terms in paper_tags(component, counts).items():
+            ballot.tag(name, [own[k] for k in terms])
+
+
+def _own(terms: Sequence[Term], number: int) -> list[int]:
+    return [k for k, term in enumerate(terms) if term.component == number]
+
+
+def _vote_components(
+    ballot: _Ballot, scene: SceneParams, visibility: Visibility, terms: Sequence[Term]
+) -> None:
+    for number, component in enumerate(scene.components):
+        _RULES_OF[component.kind](ballot, component, _own(terms, number), visibility)
+    if scene.instrument.technique == "giwaxs":  # whether rings are those of a film is hard to say
+        ballot.state("gisaxs", -1, 0.0, np.zeros((EVIDENCE_SIDE, EVIDENCE_SIDE)))
 
 
 def _vote_evenness(
@@ -250,6 +299,25 @@ def _gisaxs(ballot: _Ballot, component: Component, own: list[int], seen: Visibil
         ballot.vote("gisaxs", value, [k])
 
 
+def _fibre(ballot: _Ballot, component: Component, own: list[int], seen: Visibility) -> None:
+    """Equatorial streak and layer lines: arcs or peaks, whichever one calls them."""
+    d = [float(seen.dprime[k]) for k in own]
+    ballot.vote("diffuse_low_q", d[0], own[:1])
+    for order, (k, value) in enumerate(zip(own, d, strict=True)):
+        for name in ("anisotropic", "symmetry_2", "fibre"):
+            ballot.vote(name, value, [k])
+        if order == 0:
+            continue
+        ballot.vote("higher_orders", value, [k], certain=order > 1)
+        for name in ("ring", "symmetry_ring", "peaks_isolated", "spotted", "textured"):
+            ballot.vote(name, value, [k], certain=False)
+        for name in ("sharp", "intermediate", "broad"):
+            ballot.vote(f"width_{name}", value, [k], certain=False)
+            ballot.vote(f"orientation_{name}", value, [k], certain=False)
+    for name in ("oriented_xy", "oriented_z"):
+        ballot.vote(name, max(d), own, certain=False)
+
+
 _RULES_OF = {
     "rings": _rings,
     "halo": _halo,
@@ -257,5 +325,6 @@ _RULES_OF = {
     "form_factor": _smooth("diffuse_low_q"),
     "high_q": _smooth("diffuse_high_q"),
     "crystal": _crystal,
+    "fibre": _fibre,
     "gisaxs": _gisaxs,
 }

@@ -8,9 +8,12 @@ lineage). Faults that are kept on purpose, and only here:
 - q0 piles up at its lower bound, where 38 % of the draws are clipped;
 - the "hexagonal" table is that of a three-dimensional packing.
 
-Where the published description is silent: peak counts are log-uniform in 1..1e4, ad hoc families
-have 1 to 8 rings. Left out: mesostructures, the hole of coherent halos towards the beam, and the
-blur of beamstops. q is in 1/Å, lengths are in Å.
+Where the published description is silent, the plainest reading is taken: peak counts are
+log-uniform in 1..1e4; ad hoc families have 1 to 8 rings; a mesostructure is a disordered assembly
+of spheres, that is the coherent halo of their distance and the form factor of spheres that fit into
+it; the hole 1 - exp(-s^2 q^2) of coherent halos towards the beam has s q0 of 1 to 3; the blur of
+beamstops is the width over which their edges fade. Left out: silver behenate, which the published
+mix of classes does not name. q is in 1/Å, lengths are in Å.
 """
 
 import numpy as np
@@ -33,6 +36,7 @@ _GROUP_KEY = _KEY ^ 0xE
 _CLASSES = {
     "symmetric_ring": 0.05, "symmetric_halo": 0.05, "symmetric_orders": 0.1, "sphere": 0.2,
     "lattice": 0.2, "distorted": 0.02, "ad_hoc": 0.2, "speckled": 0.2, "coherent_halo": 0.2,
+    "mesostructure": 0.1,
 }  # fmt: skip
 _PACKED = np.sqrt(np.array([3, 4, 7, 12, 13, 16]) / 3)
 
@@ -44,7 +48,9 @@ def sample_paper(seed: int, index: int, group_size: int) -> SceneParams:
     level = float(rng.uniform(0, 2000)) if rng.random() < 0.4 else 0.0
     noise = level * float(rng.uniform(0.05, 1.0))
     instrument = _instrument(generator(seed ^ _GROUP_KEY, group), level, noise)
-    components = [_DRAWS[pick(rng, _CLASSES)](rng) for _ in range(1 + int(rng.poisson(0.3)))]
+    components: list[Component] = []
+    for _ in range(1 + int(rng.poisson(0.3))):
+        components += _contribution(rng)
     if rng.random() < 0.4:
         components += _diffuse(rng)
     defects = rng.random() < 0.1
@@ -70,14 +76,17 @@ def _instrument(rng: np.random.Generator, level: float, noise: float) -> Instrum
     center = (float(beam[0]), float(beam[1]))
     below = (2.5, center[1])
     shadows: list[Shadow] = []
+    blur = float(rng.uniform(1, 10)) / _SIDE
     if kind == "linear":
-        shadows.append(Shadow("bar", 1e-6, (center, below), float(rng.uniform(2, 7.5)) / _SIDE))
+        half = float(rng.uniform(2, 7.5)) / _SIDE
+        shadows.append(Shadow("bar", 1e-6, (center, below), half, blur))
     if kind == "circular":
-        shadows.append(Shadow("disk", 1e-6, (center,), float(rng.uniform(2, 12.5)) / _SIDE))
-        shadows.append(Shadow("wedge", 1e-6, (center, below), float(np.deg2rad(2))))
+        radius = float(rng.uniform(2, 12.5)) / _SIDE
+        shadows.append(Shadow("disk", 1e-6, (center,), radius, blur))
+        shadows.append(Shadow("wedge", 1e-6, (center, below), float(np.deg2rad(2)), blur))
     if kind == "wedge":
         spread = float(np.deg2rad(rng.uniform(10, 20)))
-        shadows.append(Shadow("wedge", 1e-6, (center, below), spread))
+        shadows.append(Shadow("wedge", 1e-6, (center, below), spread, blur))
     if rng.random() < 0.05:
         shadows.append(Shadow("tube", 1e-6, ((0.5, 0.5),), float(rng.uniform(0.3, 0.6))))
     return Instrument(
@@ -216,13 +225,14 @@ def _sphere(rng: np.random.Generator) -> Component:
     return Component("form_factor", 0.0, profile="sphere", params=params)
 
 
-def _halo(rng: np.random.Generator, low: float, **rest) -> Component:
+def _halo(rng: np.random.Generator, q: float, low: float, hole: float = 0.0, **rest) -> Component:
+    """A halo at q, with a hole towards the beam of radius 1 / `hole` (Å) where that is not 0."""
     return Component(
         kind="halo",
         target=0.0,
         profile="gaussian",
-        params=_peak(rng),
-        positions=(_q0(rng),),
+        params=_peak(rng) | ({"hole": hole} if hole else {}),
+        positions=(q,),
         weights=(1.0,),
         width=float(rng.uniform(low, 0.6)),
         **rest,
@@ -230,11 +240,29 @@ def _halo(rng: np.random.Generator, low: float, **rest) -> Component:
 
 
 def _symmetric_halo(rng: np.random.Generator) -> Component:
-    return _halo(rng, 0.3, **_turned(rng, 1))
+    return _halo(rng, _q0(rng), 0.3, **_turned(rng, 1))
 
 
 def _coherent_halo(rng: np.random.Generator) -> Component:
-    return _halo(rng, 0.1)
+    q = _q0(rng)
+    return _halo(rng, q, 0.1, hole=float(rng.uniform(1, 3)) / q)
+
+
+def _mesostructure(rng: np.random.Generator) -> list[Component]:
+    """Spheres at a common distance: their coherent halo, and spheres that do not overlap."""
+    halo = _coherent_halo(rng)
+    distance = 2 * np.pi / halo.positions[0]
+    params = {
+        "radius": float(rng.uniform(0.2, 0.5)) * distance,
+        "polydispersity": 0.1,
+        "peak": halo.params["peak"],
+    }
+    return [halo, Component("form_factor", 0.0, profile="sphere", params=params)]
+
+
+def _contribution(rng: np.random.Generator) -> list[Component]:
+    name = pick(rng, _CLASSES)
+    return _mesostructure(rng) if name == "mesostructure" else [_DRAWS[name](rng)]
 
 
 def _diffuse(rng: np.random.Generator) -> list[Component]:

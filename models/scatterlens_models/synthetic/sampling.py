@@ -50,12 +50,15 @@ def sample(seed: int, index: int, profile: str = "realistic") -> SceneParams:
 
 
 def _background(rng: np.random.Generator, instrument: Instrument, dark: bool) -> Background:
-    flat = float(np.clip(10 ** rng.normal(-0.3, 0.9), 1e-3, 300))
+    flat = float(np.clip(10 ** rng.normal(0.0, 0.9), 1e-3, 300))
     if dark:
         return Background(flat * 1e-3, 0, 0, 0.1, 0, 0, 0, (1, 1), (0, 0))
-    if rng.random() < 0.08:  # very weak frames, single photons
+    if rng.random() < 0.06:  # very weak frames, single photons
         flat = log_uniform(rng, 1e-3, 2e-2)
     open_beam = instrument.stop == "none" and rng.random() < 0.6
+    # Films are often measured beside the stop, with the beam attenuated.
+    attenuated = instrument.technique == "gisaxs" and not open_beam and rng.random() < 0.3
+    brightest = (1e2, 1e6) if open_beam else (1e1, 1e4)
     return Background(
         flat=flat,
         air=flat * log_uniform(rng, 0.1, 300) if rng.random() < 0.7 else 0.0,
@@ -63,7 +66,11 @@ def _background(rng: np.random.Generator, instrument: Instrument, dark: bool) ->
         window_radius=float(rng.uniform(0.05, 0.25)),
         streak=flat * log_uniform(rng, 1, 200) if rng.random() < 0.08 else 0.0,
         streak_angle=float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.03)),
-        beam=log_uniform(rng, 1e2, 1e6) if open_beam else 0.0,
+        beam=log_uniform(rng, *brightest) if open_beam or attenuated else 0.0,
         beam_sigma=(float(rng.uniform(0.5, 3)), float(rng.uniform(0.5, 3))),
         gradient=(float(rng.normal(0, 0.1)), float(rng.normal(0, 0.1))),
+        flare=flat * log_uniform(rng, 0.3, 100)
+        if instrument.stop != "none" and rng.random() < 0.15
+        else 0.0,
+        flare_width=log_uniform(rng, 0.004, 0.02),
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SHAPES = ("disk", "bar", "wedge", "tube", "polygon")
-KINDS = ("rings", "halo", "low_q", "high_q", "form_factor", "crystal", "gisaxs")
+KINDS = ("rings", "halo", "low_q", "high_q", "form_factor", "crystal", "gisaxs", "fibre")
 
 
 class ImpossibleSceneError(ValueError):
@@ -34,10 +34,13 @@ class Shadow:
     """(y, x) of: centre; both ends of a bar; tip and far middle of a wedge; polygon corners."""
     radius: float = 0.0
     """Radius of a disk or tube, half-width of a bar, half-angle of a wedge (radians)."""
+    blur: float = 0.0
+    """Width over which the edge fades; a pixel at least, and always for a polygon."""
 
     def __post_init__(self) -> None:
         _require(self.shape in SHAPES, "shape", self.shape, f"one of {', '.join(SHAPES)}")
         _require(0 <= self.transmission <= 1, "transmission", self.transmission, "a share, 0 to 1")
+        _require(0 <= self.blur < math.inf, "blur", self.blur, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,15 @@ class Instrument:
 
     detector: str
     technique: str
-    """`saxs`, `waxs` or `gisaxs`."""
+    """`saxs`, `waxs`, `gisaxs` or `giwaxs`."""
     transposed: bool
     crop: tuple[int, int, int, int]
     """First row and column, rows and columns of the part that is read out."""
     energy_kev: float
     distance_m: float
     beam_yx: tuple[float, float]
-    """Direct beam in native pixels of the part that is read out; may lie off it."""
+    """Where the direct beam meets the detector's plane, in native pixels of the part that is read
+    out; may lie off it."""
     stop: str
     """`none`, `circular`, `linear` or `wedge`."""
     shadows: tuple[Shadow, ...]
@@ -68,6 +72,10 @@ class Instrument:
     """Counts per photon."""
     polarization: float = 0.0
     """(I_horizontal - I_vertical) / sum, as pyFAI's polarization factor."""
+    tilt: tuple[float, float] = (0.0, 0.0)
+    """pyFAI's rot1 and rot2, radians; `distance_m` is along the beam all the same."""
+    quadrants: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Counts by which the quadrants of a CCD differ from its pedestal, row by row."""
 
     def __post_init__(self) -> None:
         for name in ("energy_kev", "distance_m", "gain"):
@@ -77,6 +85,9 @@ class Instrument:
             value = getattr(self, name)
             _require(0 <= value < math.inf, name, value, "0 or more")
         _require(-1 <= self.polarization <= 1, "polarization", self.polarization, "from -1 to 1")
+        _require(
+            max(map(abs, self.tilt)) < math.pi / 3, "tilt", self.tilt, "below 60 degrees (radians)"
+        )
         _require(min(self.crop[2:]) > 0, "crop", self.crop, "at least one row and one column")
 
 
@@ -85,7 +96,7 @@ class Component:
     """One thing that scatters; the labels follow from these and from its detectability."""
 
     kind: str
-    """`rings`, `halo`, `low_q`, `high_q`, `form_factor`, `crystal` or `gisaxs`."""
+    """`rings`, `halo`, `low_q`, `high_q`, `form_factor`, `crystal`, `gisaxs` or `fibre`."""
     target: float
     """Wanted detectability d' of the strongest term."""
     profile: str = ""
@@ -102,6 +113,9 @@ class Component:
     """Direction of each ring's maximum."""
     kernel: str = ""
     ellipticity: float = 1.0
+    uniaxial: bool = False
+    """True where directions count from an axis across the beam: what lies along that axis is out of
+    reach at high q (the missing wedge of fibres and films)."""
     mosaic: float = 0.0
     """Full width of one grain in azimuth; 0 for a perfect powder."""
     grains: tuple[int, ...] = ()
@@ -141,6 +155,10 @@ class Background:
     beam_sigma: tuple[float, float]
     gradient: tuple[float, float]
     """Relative change of absorption from edge to edge, along y and x."""
+    flare: float = 0.0
+    """Height of parasitic scattering at the edge of the beamstop."""
+    flare_width: float = 0.01
+    """Length over which it falls to 1/e, in units of the frame's longest side."""
 
 
 @dataclass(frozen=True)

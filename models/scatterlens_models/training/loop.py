@@ -127,6 +127,7 @@ def train(
 
     Raises:
         ValueError: the folder belongs to another recipe.
+        CheckpointError: `recipe.start` holds another network.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe_path = folder / "recipe.json"
@@ -143,7 +144,11 @@ def train(
     steps = recipe.passes // recipe.batch
     evaluate_at = {round(steps * (i + 1) / evaluations) for i in range(evaluations)}
     checkpoint = folder / "checkpoint.safetensors"
-    step = load_checkpoint(checkpoint, net, optimizers) if checkpoint.exists() else 0
+    step = 0
+    if checkpoint.exists():
+        step = load_checkpoint(checkpoint, net, optimizers)
+    elif recipe.start:
+        load_checkpoint(Path(recipe.start), net)
     peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     forward = torch.compile(net, dynamic=False) if compiled else net
 

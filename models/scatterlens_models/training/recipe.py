@@ -1,7 +1,7 @@
 """What a training run does, as one complete dataclass; a recipe is a function that returns one."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,8 @@ class Recipe:
     augment: bool = True
     """Flips and quarter turns: no attribute of aam20 speaks of a direction."""
     seed: int = 1
+    start: str = ""
+    """Checkpoint whose weights the run starts from; random ones where empty."""
 
     def __post_init__(self) -> None:
         if self.specialised not in ("none", "sampled", "exact"):
@@ -61,6 +63,17 @@ def slim_aam(passes: int = 60_000, seed: int = 1) -> Recipe:
 def slim_vgg(passes: int = 60_000, seed: int = 1) -> Recipe:
     """Its plain twin: same width, budget and schedule."""
     return Recipe(method="vgg", passes=passes, seed=seed)
+
+
+def continued(recipe: Recipe, start: Path) -> Recipe:
+    """The same network, from trained weights on: a gentler and shorter cycle on other frames."""
+    return replace(
+        recipe,
+        start=str(start),
+        small_share=0.25,
+        filter_rate=recipe.filter_rate / 2,
+        learning_rate=recipe.learning_rate / 2,
+    )
 
 
 RECIPES = {"slim-aam": slim_aam, "slim-vgg": slim_vgg}

@@ -12,9 +12,13 @@ from scatterlens_models.synthetic.dataset import open_shards
 from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import Progress, train
-from scatterlens_models.training.recipe import RECIPES, Recipe
+from scatterlens_models.training.recipe import RECIPES, Recipe, read_recipe
 
 __all__ = ["RECIPES", "run_training"]
+
+
+_FRAMES = "frames.txt"
+"""In a run's folder: which frames its weights have seen."""
 
 
 def run_training(
@@ -45,13 +49,18 @@ def run_training(
         training = load_examples(opened, recipe.input_size, frames)
     with open_shards(shards / "test") as opened:
         watched = load_examples(opened, recipe.input_size)
+    learned = f"{shards.name}/train, first {len(training.x)} frames, simulated"
+    if recipe.start:
+        learned = f"{_learned(Path(recipe.start))}; then {learned}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
     net = train(recipe, training, watched, folder, compiled=compiled, report=report)
     if bundle is None:
         return None
     with open_shards(shards / "validation") as opened:
         validation = load_examples(opened, recipe.input_size)
     provenance = {
-        "training": f"{shards.name}/train, first {len(training.x)} frames, simulated",
+        "training": learned,
         "validation": f"{shards.name}/validation, {len(validation.x)} frames, simulated",
         "real_frames": "none",
         "manifest": (shards / "manifest.json").read_text(encoding="utf-8")
@@ -62,3 +71,10 @@ def run_training(
         "python": platform.python_version(),
     }
     return export(net, recipe, validation, bundle, name, provenance)
+
+
+def _learned(checkpoint: Path) -> str:
+    """Frames and passes behind a checkpoint, as its run's folder states them."""
+    folder = checkpoint.parent
+    frames = (folder / _FRAMES).read_text(encoding="utf-8").strip()
+    return f"{frames}, {read_recipe(folder / 'recipe.json').passes} frame passes"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.optimiser import orthogonalise
-from scatterlens_models.training.recipe import Recipe
+from scatterlens_models.training.recipe import Recipe, continued
 
 # The exporter of torch speaks of its own future, and of packages that we do not use.
 pytestmark = pytest.mark.filterwarnings(
@@ -92,6 +93,16 @@ def test_training_learns_what_is_there_to_learn(examples, tmp_path):
     assert [point["passes"] for point in curve] == [240, 480]
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert seen[-1].mean_ap == curve[-1]["mean_ap"]
+
+
+def test_a_run_may_start_from_the_weights_of_another(examples, tmp_path):
+    first = train(recipe(passes=8), examples, examples, tmp_path / "first", evaluations=1)
+    more = continued(recipe(passes=8), tmp_path / "first" / "checkpoint.safetensors")
+    still = replace(more, filter_rate=0.0, learning_rate=0.0)
+    second = train(still, examples, examples, tmp_path / "second", evaluations=1)
+    for name, value in first.named_parameters():
+        torch.testing.assert_close(second.get_parameter(name), value, rtol=0, atol=0)
+    assert second.state_dict().keys() == first.state_dict().keys()
 
 
 def test_a_folder_of_another_recipe_is_refused(examples, tmp_path):

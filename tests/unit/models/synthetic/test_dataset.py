@@ -49,7 +49,7 @@ def test_an_experiment_shares_its_instrument_and_no_other():
 def test_parts_of_the_benchmark_share_no_experiment():
     groups = [
         set(range(s.start // GROUP_SIZE, (s.start + s.frames - 1) // GROUP_SIZE + 1))
-        for s in dataset.find_splits("bench-v0")
+        for s in dataset.find_splits("bench-v1")
     ]
     assert sum(map(len, groups)) == len(set().union(*groups))
 
@@ -152,7 +152,7 @@ def test_shards_of_another_build_are_refused(tiny):
 
 
 def test_unknown_splits_and_profiles_name_the_known_ones():
-    with pytest.raises(dataset.UnknownSplitError, match="bench-v0/test"):
+    with pytest.raises(dataset.UnknownSplitError, match="bench-v1/test"):
         dataset.find_splits("bench-v9")
     with pytest.raises(UnknownProfileError, match="realistic"):
         sample(1, 1, profile="imaginary")
@@ -161,7 +161,7 @@ def test_unknown_splits_and_profiles_name_the_known_ones():
 def test_the_command_refuses_an_unknown_split_with_the_remedy(tmp_path):
     result = CliRunner().invoke(synth, ["build", "--split", "x", "--out", str(tmp_path)])
     assert result.exit_code == 2
-    assert "bench-v0/train" in result.output
+    assert "bench-v1/train" in result.output
 
 
 def test_the_command_counts_the_labels_of_a_folder(tiny):
@@ -173,8 +173,8 @@ def test_the_command_counts_the_labels_of_a_folder(tiny):
 
 @pytest.mark.timeout(300)  # a hundred frames, on a machine that may be training beside it
 def test_the_benchmark_is_the_one_that_was_published():
-    published = dataset.load_manifest("bench-v0")["parts"]["bench-v0/test"]
-    split = dataset.find_splits("bench-v0/test")[0]
+    published = dataset.load_manifest("bench-v1")["parts"]["bench-v1/test"]
+    split = dataset.find_splits("bench-v1/test")[0]
     made = [dataset.simulate(split.seed, split.start + i) for i in range(100)]
     labels = np.stack([one.labelled.labels for one in made])
     assert dataset.labels_digest(labels) == published["first_100_labels_sha256"]
@@ -183,7 +183,7 @@ def test_the_benchmark_is_the_one_that_was_published():
 
 
 def test_every_attribute_of_the_benchmark_is_neither_rare_nor_everywhere():
-    for part in dataset.load_manifest("bench-v0")["parts"].values():
+    for part in dataset.load_manifest("bench-v1")["parts"].values():
         shares = np.array(part["present"]) / part["frames"]
         assert shares.min() > 0.06
         assert shares.max() < 0.65

@@ -64,7 +64,9 @@ def test_pyfai_reads_the_poni_with_its_shape_and_center(exposures, tmp_path):
     found = pyFAI.load(str(path.with_suffix(".poni"))).getFit2D()
     beam_y, beam_x = exposures[0].geometry.beam_center_yx
     assert (found["centerY"], found["centerX"]) == pytest.approx((beam_y + 0.5, beam_x + 0.5))
-    assert found["tilt"] == 0
+    assert found["directDist"] == pytest.approx(exposures[0].geometry.distance_m * 1e3)
+    tilt = np.arccos(np.prod(np.cos(exposures[0].scene.instrument.tilt)))
+    assert found["tilt"] == pytest.approx(np.rad2deg(tilt))
 
 
 @pytest.mark.parametrize("index", [0, 12, 31, 57, 140, 240, 333])
@@ -81,7 +83,7 @@ def test_detector_pixels_prepared_are_the_frame_that_was_simulated_small(index):
     whole = small.maps.coverage > 0.9
     mean, wanted = np.expm1(x * np.log(65536))[whole], visibility.expected[whole]
     ratio = np.log((mean + 1e-3) / (wanted + 1e-3))
-    assert np.median(np.abs(ratio)) < 0.005
+    assert np.median(np.abs(ratio)) < 0.01
     assert np.quantile(np.abs(ratio), 0.95) < 0.1
 
 

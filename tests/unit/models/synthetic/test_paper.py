@@ -8,6 +8,7 @@ import pytest
 from scatterlens_models.synthetic import profiles
 from scatterlens_models.synthetic.dataset import simulate
 from scatterlens_models.synthetic.paper import paper_tags
+from scatterlens_models.synthetic.render import render
 from scatterlens_models.synthetic.sampling import sample
 from scatterlens_models.synthetic.scene import Component, SceneParams
 from scatterlens_models.vocabulary import load_vocabulary
@@ -91,3 +92,43 @@ def test_nothing_is_unsure_and_noise_changes_no_label():
 
 def test_a_scene_of_this_profile_survives_its_json(scenes):
     assert all(SceneParams.from_json(scene.to_json()) == scene for scene in scenes[:50])
+
+
+def test_coherent_halos_have_a_hole_towards_the_beam(scenes):
+    holes = [c for s in scenes for c in s.components if "hole" in c.params]
+    halos = [c for s in scenes for c in s.components if c.kind == "halo"]
+    assert {bool(c.fold) for c in holes} == {False}
+    assert {c.fold > 0 for c in halos if "hole" not in c.params} == {True}
+    for halo in holes:
+        assert 0.99 <= halo.params["hole"] * halo.positions[0] <= 3.01
+
+
+def test_the_hole_is_dark_and_leaves_the_maximum_at_one(scene_of, ring):
+    halo = ring(60.0, kind="halo", width=0.5)
+    holed = replace(halo, params={"hole": 1.5 / halo.positions[0]})
+    plain, dark = (render(scene_of(c)).images[0].numpy() for c in (halo, holed))
+    assert plain[128, 128] > 0.1
+    assert dark[128, 128] < 0.01
+    assert dark.max() == pytest.approx(1, abs=0.1)
+
+
+def test_a_mesostructure_is_a_halo_and_the_spheres_that_fit_into_its_distance(scenes):
+    found = 0
+    for scene in scenes:
+        for halo, form in zip(scene.components, scene.components[1:], strict=False):
+            if "hole" in halo.params and form.kind == "form_factor":
+                distance = 2 * np.pi / halo.positions[0]
+                found += bool(
+                    form.params["peak"] == halo.params["peak"]
+                    and 0.2 <= form.params["radius"] / distance <= 0.5
+                )
+    # 1.3 contributions per frame, 0.1 of 1.32 in weight.
+    assert found / len(scenes) == pytest.approx(1.3 * 0.1 / 1.32, abs=0.025)
+
+
+def test_beamstops_are_blurred_over_one_to_ten_pixels(scenes):
+    stops = [s for scene in scenes for s in scene.instrument.shadows if s.shape != "tube"]
+    blur = 256 * np.array([stop.blur for stop in stops])
+    assert blur.min() >= 1
+    assert blur.max() <= 10
+    assert np.ptp(blur) > 5

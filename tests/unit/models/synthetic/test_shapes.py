@@ -1,14 +1,19 @@
 """Lattices, profiles, kernels and grains against independent sums."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import peak_widths
 
 from scatterlens_models.synthetic import profiles
-from scatterlens_models.synthetic.geometry import maps, prepared_grid
+from scatterlens_models.synthetic.geometry import maps, prepared_grid, q_at, wavelength_angstrom
 from scatterlens_models.synthetic.lattices import reflections
 from scatterlens_models.synthetic.render import render
+from scatterlens_models.synthetic.sampling import sample
+from scatterlens_models.synthetic.scene import Component, ImpossibleSceneError, SceneParams, Shadow
+from scatterlens_models.synthetic.surroundings import transmission
 
 _FACE = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
 _BASES = {
@@ -124,3 +129,164 @@ def test_guinier_porod_is_smooth_and_falls_with_its_exponent():
     slope = np.gradient(np.log(curve), np.log(q))
     assert np.abs(np.diff(slope)).max() < 0.02
     assert slope[-1] == pytest.approx(-3, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[SceneParams]:
+    """Scenes of different experiments, as they are drawn."""
+    return [sample(23, 50 * number, "realistic") for number in range(3200)]
+
+
+def components_of(scenes, kind):
+    return [part for scene in scenes for part in scene.components if part.kind == kind]
+
+
+def test_halos_by_structure_have_the_place_and_width_that_they_state(drawn):
+    halos = [c for c in components_of(drawn, "halo") if c.profile in profiles.STRUCTURES][:200]
+    assert len(halos) == 200
+    assert {halo.profile for halo in halos} == set(profiles.STRUCTURES)
+    for halo in halos:
+        q = np.linspace(1e-3, 6, 6000) * halo.positions[0]
+        curve = profiles.structure(halo.profile, q, halo.positions[0], halo.params)
+        top = int(np.argmax(curve))
+        whole = (np.array([curve[top]]), np.array([0]), np.array([5999]))
+        width = peak_widths(curve, [top], rel_height=0.5, prominence_data=whole)
+        sigma = width[0][0] * (q[1] - q[0]) / 2.35482 / halo.positions[0]
+        assert q[top] == pytest.approx(halo.positions[0], rel=0.02)
+        assert curve[top] == pytest.approx(1, abs=0.01)
+        assert 0.25 <= sigma <= 0.55
+        assert sigma == pytest.approx(halo.width, rel=0.03)
+        # Neither a rise towards the beam nor a second maximum that could be taken for a feature.
+        assert curve[0] < 0.41
+        assert np.diff(curve[top:]).max() < 2e-4
+
+
+def test_a_minority_of_halos_is_by_structure_and_polymers_have_theirs_where_it_is_known(drawn):
+    halos = components_of(drawn, "halo")
+    by_structure = np.mean([halo.profile in profiles.STRUCTURES for halo in halos])
+    assert 0.2 < by_structure < 0.35
+    wide = [
+        halo.positions[0]
+        for scene in drawn
+        if scene.instrument.technique == "waxs"
+        for halo in components_of([scene], "halo")
+    ]
+    assert np.mean([1.2 <= q <= 1.6 for q in wide]) > 0.25
+
+
+@pytest.mark.parametrize(
+    ("profile", "params"),
+    [
+        ("hard_spheres", {"fraction": 0.25, "core": 0.6}),
+        ("teubner_strey", {}),
+        ("broad_peak", {"exponent": 2.5}),
+    ],
+)
+def test_a_rendered_halo_by_structure_is_one_at_its_maximum(scene_of, ring, profile, params):
+    halo = ring(60.0, kind="halo", profile=profile, width=0.3)
+    q = halo.positions[0]
+    lengths = {
+        "hard_spheres": {"radius": 2.87 / q},
+        "teubner_strey": {"period": 2 * np.pi * 0.945 / q, "length": 2.9 / q},
+        "broad_peak": {"length": 2.5 / q},
+    }
+    halo = ring(60.0, kind="halo", profile=profile, width=0.3, params=params | lengths[profile])
+    image = render(scene_of(halo)).images[0].double().numpy()
+    assert image.max() == pytest.approx(1, abs=0.02)
+    assert image[0, 0] < 0.3
+
+
+def test_form_factors_fall_from_the_beam_without_a_maximum_of_their_own(drawn):
+    found = components_of(drawn, "form_factor")
+    assert {part.profile for part in found} == {"sphere", "core_shell", "cylinder", "ellipsoid"}
+    for part in found:
+        p = dict(part.params)
+        q = np.linspace(0, 12, 800) / p["radius"]
+        curve = getattr(profiles, part.profile)(q, **p)
+        assert curve[0] == pytest.approx(1, abs=1e-3)
+        below = np.minimum.accumulate(curve)
+        assert (curve - below).max() < 0.06
+
+
+def test_form_factors_go_on_beyond_their_table_as_porod_says():
+    for curve in (
+        profiles.sphere(np.array([0.5, 1.0, 2.0]), 100.0, 0.15),
+        profiles.core_shell(np.array([0.5, 1.0, 2.0]), 80.0, 20.0, 0.5, 0.15),
+        profiles.ellipsoid(np.array([0.5, 1.0, 2.0]), 80.0, 120.0, 0.15),
+    ):
+        np.testing.assert_allclose(curve[:-1] / curve[1:], 16, rtol=0.1)
+
+
+def test_unknown_shapes_name_the_known_ones(scene_of, ring):
+    with pytest.raises(ValueError, match="teubner_strey"):
+        profiles.structure("gel", np.ones(3), 1.0, {})
+    torus = ring(kind="form_factor", profile="torus", params={"radius": 9, "polydispersity": 0.1})
+    with pytest.raises(ValueError, match="ellipsoid"):
+        render(scene_of(torus))
+
+
+def test_a_curve_without_a_maximum_has_no_width():
+    q = np.linspace(0, 1, 50)
+    assert profiles.main_maximum(q, 1 - q) is None
+    assert profiles.main_maximum(q, q) is None
+
+
+@pytest.mark.parametrize("blur", [0.0, 8 / 256])
+def test_a_blurred_stop_fades_over_the_width_of_its_edge(scene_of, blur):
+    stop = Shadow("disk", 0.0, ((0.5, 0.5),), 30 / 256, blur)
+    instrument = scene_of(shadows=(stop,)).instrument
+    light = transmission(instrument, prepared_grid(instrument, 256))[128, 128:]
+    partial = np.count_nonzero((light > 0.001) & (light < 0.999))
+    assert partial == pytest.approx(max(256 * blur, 1), abs=1)
+    # Half of the light passes at the edge itself, wherever it fades.
+    assert np.interp(0.5, light, np.arange(128) + 0.5) == pytest.approx(30, abs=0.5)
+
+
+def test_a_blur_below_zero_is_refused():
+    with pytest.raises(ImpossibleSceneError, match="blur"):
+        Shadow("disk", 0.0, ((0.5, 0.5),), 0.1, -0.1)
+
+
+def test_scenes_with_these_shapes_survive_their_json(drawn):
+    assert all(SceneParams.from_json(scene.to_json()) == scene for scene in drawn[:300])
+
+
+def test_a_fibre_has_layer_lines_at_multiples_of_its_spacing(scene_of):
+    spacing = float(q_at(scene_of().instrument, np.array(25 * 8.0)))
+    fibre = Component(
+        "fibre",
+        target=500.0,
+        params={"layers": 3.0, "thickness": 0.05 * spacing, "spread": 0.0, "length": 20 / spacing},
+        positions=(spacing,),
+        weights=(1.0, 1.0, 1.0),
+        fold=2,
+        eta=1.0,
+        chi=(0.0,),
+    )
+    images = render(scene_of(fibre)).images.numpy()
+    rows = np.arange(256) - 127.5
+    for layer, image in enumerate(images):
+        above = image[:128, 120:136].sum(1)
+        assert abs(rows[:128][np.argmax(above)]) == pytest.approx(max(25 * layer, 0.5), abs=0.51)
+        np.testing.assert_allclose(image, image[::-1], atol=1e-4)
+
+
+def test_what_lies_along_an_axis_across_the_beam_is_out_of_reach_at_high_q(scene_of, ring):
+    """The missing wedge: a texture about the vertical shows little there at wide angles."""
+    plain = scene_of(distance_m=0.15, energy_kev=8.0)
+    q = float(q_at(plain.instrument, np.array(100 * 8.0)))
+    profile = profiles.kernel("poisson", 2, 0.9, 0.0)
+    seen = {}
+    for uniaxial in (False, True):
+        texture = ring(
+            100, width=0.1, fold=2, eta=0.9, chi=(0.0,), kernel="poisson", uniaxial=uniaxial
+        )
+        image = render(replace(plain, components=(replace(texture, positions=(q,)),))).images[0]
+        here = maps(plain.instrument, prepared_grid(plain.instrument, 256))
+        level = image.numpy() / here.efficiency
+        seen[uniaxial] = level[27:29, 127:129].mean(), level[127:129, 27:29].mean()
+    theta = np.arcsin(q * wavelength_angstrom(8.0) / (4 * np.pi))
+    lost = profile[round(theta / (2 * np.pi) * profiles.AZIMUTH_BINS)] / profile[0]
+    assert lost < 0.5
+    assert seen[True][0] / seen[False][0] == pytest.approx(lost, rel=0.05)
+    assert seen[True][1] == pytest.approx(seen[False][1], rel=0.01)
