@@ -40,7 +40,7 @@ def poisson_mean(rng: np.random.Generator, expected: np.ndarray, pixels: np.ndar
     drawn[few] = rng.poisson(total[few])
     large = total[many]
     z = rng.standard_normal(large.size)
-    drawn[many] = np.round(large + np.sqrt(large - 1 / 12) * z + (z * z - 1) * (1 / 6))
+    drawn[many] = np.round(large + np.sqrt(large - 1 / 12) * z + (z * z - 1) * (1 / 6)).clip(0)
     return drawn.reshape(expected.shape) / pixels
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 from scatterlens_models import preprocess
 from scatterlens_models.frame import Frame
@@ -77,6 +78,19 @@ def test_variance_over_mean_is_one_over_the_number_of_native_pixels(expected, pi
     third = np.mean((drawn - expected) ** 3) * pixels**2 / expected
     tolerance = 0.05 + 15 * (expected * pixels) ** 0.5 / size[0]
     assert third == pytest.approx(1, abs=tolerance)
+
+
+def test_counts_of_every_rate_are_distributed_as_poisson_says():
+    """Rare, few and many counts are drawn in three ways, here from one frame."""
+    rates = np.array([0.02, 0.29, 0.31, 2.0, 7.9, 8.1, 12.0, 40.0])
+    frames = np.repeat(rates, 250_000).reshape(1000, -1)
+    drawn = detection.poisson_mean(np.random.default_rng(6), frames, np.ones_like(frames))
+    for rate in rates:
+        counts = drawn[frames == rate].astype(int)
+        found = np.bincount(counts, minlength=counts.max() + 20) / counts.size
+        wanted = poisson(rate).pmf(np.arange(len(found)))
+        chance = 0.5 * np.sqrt(2 * wanted / (np.pi * counts.size)).sum()
+        assert 0.5 * np.abs(found - wanted).sum() < 1.5 * chance + (0.0035 if rate > 8 else 0)
 
 
 def test_counts_stop_at_the_ceiling_of_the_detector(scene_of):
