@@ -114,16 +114,19 @@ def evaluate(
     sheet: Annotated[
         Path | None, typer.Option(help="Picture of real frames with overlays.")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Bundle to compare with on the real frames.")
+    ] = None,
 ) -> None:
     """Measure a bundle: mAP, pointing game, real frames."""
-    from scatterlens_models.evaluation.report import figures, render_card
+    from scatterlens_models.evaluation.report import compare_on_real, figures, render_card
     from scatterlens_models.training.export import record_metrics
 
     path = Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle)
     loaded = load_bundle(path)
-    if sheet is not None:
-        if real is None:
-            raise typer.BadParameter("--sheet shows real frames: give their folder by --real")
+    if real is None and (sheet is not None or against is not None):
+        raise typer.BadParameter("--sheet and --against use real frames: give them by --real")
+    if sheet is not None and real is not None:
         from scatterlens_models.evaluation.sheet import real_sheet
 
         real_sheet(loaded, real, sheet)
@@ -131,6 +134,13 @@ def evaluate(
     found = figures(loaded, shards, real, curves or [], plain)
     card = render_card(loaded, found)
     _console.print(card)
+    if against is not None and real is not None:
+        other = load_bundle(against)
+        gain, (low, high) = compare_on_real(loaded, other, real)
+        _console.print(
+            f"on real frames: mean AP {gain:+.4f} against {other.name} {other.version}"
+            f" (90 % interval {low:+.4f} to {high:+.4f})"
+        )
     if record:
         sealed = record_metrics(path, found, card)
         _console.print(f"recorded; the version is now {sealed.version}")

@@ -11,7 +11,12 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.evaluation.calibration import expected_calibration_error
 from scatterlens_models.evaluation.metrics import average_precisions, base_rate
 from scatterlens_models.evaluation.pointing import pointing_game
-from scatterlens_models.evaluation.real import decode_all, read_real, real_figure
+from scatterlens_models.evaluation.real import (
+    decode_all,
+    read_real,
+    real_difference,
+    real_figure,
+)
 from scatterlens_models.preprocess import shrink
 from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.dataset import open_shards
@@ -77,6 +82,19 @@ def real_figures(session: ModelSession, folder: Path) -> dict[str, Any]:
         np.stack([a.tags for a in annotations]),
         vocabulary,
     )
+
+
+def compare_on_real(
+    first: Bundle, second: Bundle, folder: Path
+) -> tuple[float, tuple[float, float]]:
+    """Mean AP of one bundle less another's on the same real frames, with its 90 % interval."""
+    frames = read_real(folder, first.vocabulary)
+    decoded = decode_all(folder, frames)
+    scores = [
+        np.stack([a.probabilities for a in annotate_frames(decoded, ModelSession(bundle))])
+        for bundle in (first, second)
+    ]
+    return real_difference(frames, *scores, first.vocabulary)
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:

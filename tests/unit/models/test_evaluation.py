@@ -12,7 +12,12 @@ from scatterlens_models.evaluation.calibration import (
 )
 from scatterlens_models.evaluation.metrics import average_precision, average_precisions, base_rate
 from scatterlens_models.evaluation.pointing import evidence_mask, pointing_game
-from scatterlens_models.evaluation.real import RealFrame, labels_from_words, real_figure
+from scatterlens_models.evaluation.real import (
+    RealFrame,
+    labels_from_words,
+    real_difference,
+    real_figure,
+)
 from scatterlens_models.vocabulary import load_vocabulary
 
 
@@ -118,17 +123,38 @@ def test_words_become_labels_with_what_was_not_judged_left_unknown():
     assert by_id["symmetry_halo"] == -1
 
 
-def test_a_perfect_model_scores_one_on_real_frames_whatever_is_resampled():
+@pytest.fixture
+def real_frames():
+    """24 frames of four sources, with labels from words."""
     vocabulary = load_vocabulary("aam20")
     words = [{"Ring", "Isotropic"}, {"Halo", "Higher orders"}, {"Diffuse low-q", "Anisotropic"}]
-    frames = [
+    return [
         RealFrame(
             f"{i}.edf", f"source{i % 4}", 0, True, labels_from_words(words[i % 3], vocabulary)
         )
         for i in range(24)
     ]
+
+
+def test_a_perfect_model_scores_one_on_real_frames_whatever_is_resampled(real_frames):
+    frames, vocabulary = real_frames, load_vocabulary("aam20")
     truth = np.stack([frame.labels for frame in frames])
     found = real_figure(frames, (truth == 1).astype(float), truth == 1, vocabulary)
     assert found["mean_ap"] == 1
     assert found["mean_ap_interval"] == [1, 1]
     assert found["others"]["diffuse_high_q"]["false_alarms"] == 0
+
+
+def test_a_difference_on_real_frames_is_that_of_the_two_figures(real_frames):
+    vocabulary = load_vocabulary("aam20")
+    truth = np.stack([frame.labels for frame in real_frames])
+    perfect = (truth == 1).astype(float)
+    noise = np.random.default_rng(2).random(truth.shape)
+    gain, (low, high) = real_difference(real_frames, perfect, noise, vocabulary)
+    figures = [
+        real_figure(real_frames, scores, truth == 1, vocabulary)["mean_ap"]
+        for scores in (perfect, noise)
+    ]
+    assert gain == pytest.approx(figures[0] - figures[1], abs=1e-4)
+    assert 0 < low <= gain <= high
+    assert real_difference(real_frames, noise, noise, vocabulary) == (0, (0, 0))
