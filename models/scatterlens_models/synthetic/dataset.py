@@ -154,7 +154,12 @@ def _build(split: Split, folder: Path, jobs: int) -> Iterator[int]:
     yield sum(_shard_frames(split, n) for n in numbers if n not in missing)
     work = [(split, folder, number) for number in missing]
     if jobs == 1:
-        yield from map(_write_shard, work)
+        threads = torch.get_num_threads()
+        _one_thread()  # as in the processes: the same sums, and no waiting for one another
+        try:
+            yield from map(_write_shard, work)
+        finally:
+            torch.set_num_threads(threads)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, _one_thread) as pool:
         yield from pool.imap_unordered(_write_shard, work)
