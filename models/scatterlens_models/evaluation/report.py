@@ -90,11 +90,11 @@ def compare_on_real(
     """Mean AP of one bundle less another's on the same real frames, with its 90 % interval."""
     frames = read_real(folder, first.vocabulary)
     decoded = decode_all(folder, frames)
-    scores = [
+    first_NA, second_NA = (
         np.stack([a.probabilities for a in annotate_frames(decoded, ModelSession(bundle))])
         for bundle in (first, second)
-    ]
-    return real_difference(frames, *scores, first.vocabulary)
+    )
+    return real_difference(frames, first_NA, second_NA, first.vocabulary)
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:
