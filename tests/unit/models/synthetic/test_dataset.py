@@ -63,7 +63,8 @@ def test_shards_give_back_what_was_simulated(tiny):
             assert np.abs(frame[0] - made.prepared[0]).max() <= 0.51 / dataset.INPUT_SCALE
             assert np.abs(frame[1] - made.prepared[1]).max() <= 0.51 / 255
             np.testing.assert_array_equal(shards.labels[i], made.labelled.labels)
-            np.testing.assert_array_equal(shards.dprime[i], made.labelled.dprime)
+            # Sums in more threads than one round otherwise.
+            np.testing.assert_allclose(shards.dprime[i], made.labelled.dprime, rtol=1e-5)
             np.testing.assert_array_equal(
                 shards.evidence(slice(i, i + 1))[0], made.labelled.evidence
             )
