@@ -44,7 +44,7 @@ from scatterlens_models.synthetic.detectability import (
 from scatterlens_models.synthetic.detector import pedestal
 from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.geometry import PREPARED_SIDE, Maps, maps, prepared_grid
-from scatterlens_models.synthetic.labels import Labelled, label_components
+from scatterlens_models.synthetic.labels import Labelled, NeedsImagesError, label_components
 from scatterlens_models.synthetic.scene import SceneParams
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -67,7 +67,13 @@ class Plan:
 
 
 def plan(scene: SceneParams) -> Plan:
-    """Curves of every term of a scene, and how much of each ring lies on lit pixels."""
+    """Curves of every term of a scene, and how much of each ring lies on lit pixels.
+
+    Raises:
+        NeedsImagesError: the profile is `paper`, whose tags follow from counts.
+    """
+    if scene.profile == "paper":
+        raise NeedsImagesError("frames of the profile paper are made one by one: use `simulate`")
     here = _maps(scene)
     drawn = [
         one

@@ -18,7 +18,7 @@ __all__ = ["RECIPES", "run_training"]
 
 
 _FRAMES = "frames.txt"
-"""In a run's folder: which frames its weights have seen."""
+"""In the folder of a run that has ended: which frames its weights have seen."""
 
 
 def run_training(
@@ -44,6 +44,9 @@ def run_training(
         frames: use only the first frames of the training split.
         compiled: fuse kernels with torch.compile.
         report: called with the progress.
+
+    Raises:
+        ValueError: the folder belongs to another recipe, or the run to start from has not ended.
     """
     with open_shards(shards / "train") as opened:
         training = load_examples(opened, recipe.input_size, frames)
@@ -51,10 +54,9 @@ def run_training(
         watched = load_examples(opened, recipe.input_size)
     learned = f"{shards.name}/train, first {len(training.x)} frames, simulated"
     if recipe.start:
-        learned = f"{_learned(Path(recipe.start))}; then {learned}"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
+        learned = f"{learned_frames(Path(recipe.start))}; then {learned}"
     net = train(recipe, training, watched, folder, compiled=compiled, report=report)
+    (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
     if bundle is None:
         return None
     with open_shards(shards / "validation") as opened:
@@ -73,8 +75,18 @@ def run_training(
     return export(net, recipe, validation, bundle, name, provenance)
 
 
-def _learned(checkpoint: Path) -> str:
-    """Frames and passes behind a checkpoint, as its run's folder states them."""
+def learned_frames(checkpoint: Path) -> str:
+    """Frames and passes behind a checkpoint, as its run's folder states them.
+
+    Raises:
+        ValueError: the folder does not say.
+    """
     folder = checkpoint.parent
-    frames = (folder / _FRAMES).read_text(encoding="utf-8").strip()
+    try:
+        frames = (folder / _FRAMES).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder} does not say which frames its weights have seen (no {_FRAMES}): start from"
+            " the folder of a run that has ended"
+        ) from None
     return f"{frames}, {read_recipe(folder / 'recipe.json').passes} frame passes"

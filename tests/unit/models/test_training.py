@@ -19,6 +19,7 @@ from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.optimiser import orthogonalise
 from scatterlens_models.training.recipe import Recipe, continued
+from scatterlens_models.training.run import learned_frames
 
 # The exporter of torch speaks of its own future, and of packages that we do not use.
 pytestmark = pytest.mark.filterwarnings(
@@ -103,6 +104,11 @@ def test_a_run_may_start_from_the_weights_of_another(examples, tmp_path):
     for name, value in first.named_parameters():
         torch.testing.assert_close(second.get_parameter(name), value, rtol=0, atol=0)
     assert second.state_dict().keys() == first.state_dict().keys()
+
+
+def test_a_run_that_says_nothing_of_its_frames_is_no_start(tmp_path):
+    with pytest.raises(ValueError, match="has ended"):
+        learned_frames(tmp_path / "checkpoint.safetensors")
 
 
 def test_a_folder_of_another_recipe_is_refused(examples, tmp_path):

@@ -82,6 +82,11 @@ def test_labels_that_need_images_are_refused(batch):
         batched.label_batch(batch, load_vocabulary("full"))
 
 
+def test_scenes_of_the_published_generator_are_refused():
+    with pytest.raises(NeedsImagesError, match="one by one"):
+        batched.plan(sample(SEED, 3, "paper"))
+
+
 def test_noise_has_the_mean_and_variance_of_the_mean_of_native_pixels(scene_of):
     scene = scene_of()
     flat = replace(scene, background=replace(scene.background, flat=3.0))
