@@ -41,9 +41,14 @@ from scatterlens_models.synthetic.detectability import (
     unexplained,
     visible_azimuth,
 )
-from scatterlens_models.synthetic.detector import pedestal
+from scatterlens_models.synthetic.detector import (
+    HOT_DECADES,
+    LEAST_PIXELS,
+    ZINGER_DECADES,
+    pedestal,
+)
 from scatterlens_models.synthetic.detectors import DETECTORS
-from scatterlens_models.synthetic.geometry import PREPARED_SIDE, Maps, maps, prepared_grid
+from scatterlens_models.synthetic.geometry import PREPARED_SIDE, prepared_maps
 from scatterlens_models.synthetic.labels import Labelled, NeedsImagesError, label_components
 from scatterlens_models.synthetic.scene import SceneParams
 from scatterlens_models.vocabulary import Vocabulary
@@ -74,17 +79,9 @@ def plan(scene: SceneParams) -> Plan:
     """
     if scene.profile == "paper":
         raise NeedsImagesError("frames of the profile paper are made one by one: use `simulate`")
-    here = _maps(scene)
-    drawn = [
-        one
-        for number, component in enumerate(scene.components)
-        for one in draw(scene.instrument, number, component, here, here)
-    ]
+    here = prepared_maps(scene.instrument)
+    drawn = draw(scene, here)
     return Plan(scene, drawn, visible_azimuth(scene, [one.term for one in drawn], here))
-
-
-def _maps(scene: SceneParams) -> Maps:
-    return maps(scene.instrument, prepared_grid(scene.instrument, PREPARED_SIDE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,15 +173,16 @@ def expose_batch(batch: Batch, generator: torch.Generator) -> torch.Tensor:
     """
     scenes = [made.scene for made in batch.plans]
     instruments = [scene.instrument for scene in scenes]
-    device, grids = batch.expected.device, [_maps(scene).grid for scene in scenes]
+    device, grids = batch.expected.device, [prepared_maps(one).grid for one in instruments]
 
     def column(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
-    def uniform() -> torch.Tensor:
-        return torch.rand(batch.expected.shape, generator=generator, device=device)
+    def uniform(low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        drawn = torch.rand(batch.expected.shape, generator=generator, device=device)
+        return low + (high - low) * drawn
 
-    pixels = (batch.coverage / column([grid.scale**2 for grid in grids])).clamp(min=1e-3)
+    pixels = (batch.coverage / column([grid.scale**2 for grid in grids])).clamp(min=LEAST_PIXELS)
     full = column([DETECTORS[one.detector].saturation for one in instruments])
     photons = _blur(batch.expected.minimum(full), [one.psf_px for one in instruments])
     counts = torch.poisson((photons * pixels).double(), generator).float() / pixels
@@ -197,9 +195,9 @@ def expose_batch(batch: Batch, generator: torch.Generator) -> torch.Tensor:
         counts = counts + read * noise / pixels.sqrt()
     # Each native pixel is hot with a small probability; two in one prepared pixel hardly occur.
     hot = uniform() < column([scene.hot_share for scene in scenes]) * pixels
-    counts = counts + hot * 10 ** (1 + 4 * uniform()) / pixels
+    counts = counts + hot * 10 ** uniform(*HOT_DECADES) / pixels
     struck = uniform() < column([scene.zingers / _PIXELS for scene in scenes])
-    counts = counts + struck * 10 ** (1.5 + 2.5 * uniform()) / pixels
+    counts = counts + struck * 10 ** uniform(*ZINGER_DECADES) / pixels
     counts = counts.clamp(min=0).minimum(full)
     dead = uniform() < column([scene.dead_share for scene in scenes]) * pixels
     coverage = torch.where(dead, batch.coverage * (1 - 1 / pixels).clamp(min=0), batch.coverage)
@@ -251,8 +249,7 @@ class _Stage:
         scenes = [one.scene for one in plans]
         instruments = list(dict.fromkeys(scene.instrument for scene in scenes))
         places = {instrument: number for number, instrument in enumerate(instruments)}
-        first = {scene.instrument: scene for scene in reversed(scenes)}
-        self._here = [_maps(first[instrument]) for instrument in instruments]
+        self._here = [prepared_maps(instrument) for instrument in instruments]
         self.grid = self._here[0].grid
         self.of_frame = torch.tensor([places[s.instrument] for s in scenes], device=device)
         self._instruments = instruments
@@ -335,14 +332,12 @@ def _images(
     averages = torch.zeros_like(images)
     modulated = torch.zeros(len(plans) * count, device=stage.device)
     curved = [entry for entry in slots if isinstance(entry[2], Drawn)]
-    for polar in (True, False):
-        chosen = [e for e in curved if (e[2].plane == Plane()) == polar]  # type: ignore
-        if chosen:
-            where = torch.tensor([slot for slot, _, _ in chosen], device=stage.device)
-            frames = torch.tensor([frame for _, frame, _ in chosen], device=stage.device)
-            drawn = [one for _, _, one in chosen]
-            plain, turned, has = _curved(drawn, frames, stage)  # type: ignore
-            images[where], averages[where], modulated[where] = turned, plain, has
+    if curved:
+        where = torch.tensor([slot for slot, _, _ in curved], device=stage.device)
+        frames = torch.tensor([frame for _, frame, _ in curved], device=stage.device)
+        drawn = [one for _, _, one in curved]
+        plain, turned, has = _curved(drawn, frames, stage)  # type: ignore
+        images[where], averages[where], modulated[where] = turned, plain, has
     summed = [entry for entry in slots if isinstance(entry[2], Products)]
     if summed:
         where = torch.tensor([slot for slot, _, _ in summed], device=stage.device)
@@ -363,7 +358,7 @@ def _curved(
     here = stage.of_frame[frames]
     q, phi = stage.q[here], stage.phi[here]
     low, high = stage.span(planes, frames)[..., None]
-    first, second = q, phi / (2 * np.pi)
+    first, second = q.clone(), phi / (2 * np.pi)
     numbers = ((plane.turn, plane.stretch) for plane in planes)
     turn, stretch = torch.tensor(list(numbers), dtype=torch.float32, device=q.device).T[..., None]
     half = stage.half_wavelengths(frames)[:, None]
@@ -371,7 +366,6 @@ def _curved(
         of_kind = torch.tensor([plane.kind == kind for plane in planes], device=q.device)
         if of_kind.any():
             pair = coordinates(*(part[of_kind] for part in (q, phi, turn, stretch, half, high)))
-            first, second = first.clone(), second.clone()
             first[of_kind], second[of_kind] = pair
     tables = torch.from_numpy(np.stack([one.first for one in drawn])).to(q.device)
     plain = _lookup(tables, (first - low) * ((tables.shape[1] - 1) / (high - low)))

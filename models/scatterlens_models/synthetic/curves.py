@@ -17,8 +17,13 @@ import numpy as np
 import torch
 
 from scatterlens_models.synthetic import profiles
-from scatterlens_models.synthetic.geometry import Maps, pixels_at, wavelength_angstrom
-from scatterlens_models.synthetic.scene import Component, Instrument
+from scatterlens_models.synthetic.geometry import (
+    Maps,
+    pixels_at,
+    prepared_maps,
+    wavelength_angstrom,
+)
+from scatterlens_models.synthetic.scene import Component, Instrument, SceneParams
 
 RADIAL_BINS = 1024
 TURNS = profiles.AZIMUTH_BINS + 1
@@ -83,18 +88,19 @@ class Products:
     cols: np.ndarray
 
 
-def draw(
+def draw(scene: SceneParams, here: Maps) -> list[Drawn | Products]:
+    """Curves of every term of every component of a scene, on the grid of `here`."""
+    reference = prepared_maps(scene.instrument)
+    return [
+        one
+        for number, component in enumerate(scene.components)
+        for one in _draw(scene.instrument, number, component, here, reference)
+    ]
+
+
+def _draw(
     instrument: Instrument, number: int, component: Component, here: Maps, reference: Maps
 ) -> list[Drawn | Products]:
-    """Curves of every term of a component.
-
-    Args:
-        instrument: what the scene was taken with.
-        number: position of the component in its scene.
-        component: what to draw.
-        here: maps of the grid to draw on.
-        reference: maps of the prepared grid, which defines unit amplitude.
-    """
     if component.kind == "crystal":
         return [Products(Term(number, 0), *_spots(instrument, component, here))]
     if component.kind == "gisaxs":

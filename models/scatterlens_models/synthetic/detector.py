@@ -13,6 +13,11 @@ from scatterlens_models.synthetic.geometry import Grid
 from scatterlens_models.synthetic.scene import Instrument, SceneParams
 
 _NOISE_KEY = 2**40
+LEAST_PIXELS = 1e-3
+"""A little of every pixel counts: dead areas are masked afterwards."""
+HOT_DECADES = (1.0, 5.0)
+ZINGER_DECADES = (1.5, 4.0)
+"""Counts of hot native pixels and of single cosmic rays, log10 of the range."""
 _EVENTS_BELOW = 0.3
 """Expected counts below which single events are scattered over the pixels: as exact, and faster."""
 _NORMAL_FROM = 8
@@ -89,8 +94,7 @@ def detect(
     `expected` are photons per native pixel, on the pixels of `grid`.
     """
     instrument = scene.instrument
-    # A little of every pixel counts: dead areas are masked afterwards.
-    pixels = np.maximum(coverage / grid.scale**2, 1e-3)
+    pixels = np.maximum(coverage / grid.scale**2, LEAST_PIXELS)
     full = DETECTORS[instrument.detector].saturation
     photons = poisson_mean(
         rng, blur(np.minimum(expected, full), instrument.psf_px * grid.per_prepared_pixel), pixels
@@ -101,10 +105,10 @@ def detect(
         counts = counts + pedestal(instrument, grid) + noise
     if scene.hot_share:
         places = rng.integers(0, counts.size, rng.poisson(scene.hot_share * pixels.sum()))
-        counts.flat[places] += 10 ** rng.uniform(1, 5, len(places)) / pixels.flat[places]
+        counts.flat[places] += 10 ** rng.uniform(*HOT_DECADES, len(places)) / pixels.flat[places]
     for _ in range(scene.zingers):
         row, col = (int(rng.integers(0, extent)) for extent in counts.shape)
-        counts[row, col] += 10 ** rng.uniform(1.5, 4) / pixels[row, col]
+        counts[row, col] += 10 ** rng.uniform(*ZINGER_DECADES) / pixels[row, col]
     counts = np.clip(counts, 0, full)
     if scene.dead_share:
         places = rng.integers(0, counts.size, rng.poisson(scene.dead_share * pixels.sum()))

@@ -184,6 +184,11 @@ def maps(instrument: Instrument, grid: Grid) -> Maps:
     )
 
 
+def prepared_maps(instrument: Instrument) -> Maps:
+    """Maps of an instrument on the prepared grid of the usual side."""
+    return maps(instrument, prepared_grid(instrument, PREPARED_SIDE))
+
+
 def _share(live: np.ndarray, size: int, scale: float, pad: float) -> np.ndarray:
     """Exact live share of each line of the grid, from the live lines of the detector."""
     total = np.concatenate([[0.0], np.cumsum(live)])

@@ -19,13 +19,7 @@ from scatterlens_models.synthetic.curves import (
     draw,
     radial_bins,
 )
-from scatterlens_models.synthetic.geometry import (
-    PREPARED_SIDE,
-    Maps,
-    maps,
-    native_grid,
-    prepared_grid,
-)
+from scatterlens_models.synthetic.geometry import Maps, maps, native_grid, prepared_maps
 from scatterlens_models.synthetic.scene import Instrument, SceneParams
 from scatterlens_models.synthetic.surroundings import background, throughput
 
@@ -48,9 +42,9 @@ class Rendered:
 
 def render(scene: SceneParams) -> Rendered:
     """Render every term of a scene on the prepared grid of 256 x 256 pixels."""
-    here = _reference(scene)
+    here = prepared_maps(scene.instrument)
     light = throughput(scene, here)
-    drawn = _draw(scene, here)
+    drawn = draw(scene, here)
     images = torch.empty((len(drawn), light.numel()))
     polar = [k for k, one in enumerate(drawn) if isinstance(one, Drawn) and one.plane == Plane()]
     if polar:  # one lookup for all: most frames hold nothing else
@@ -89,7 +83,7 @@ def render_native(scene: SceneParams, amplitudes: np.ndarray) -> tuple[np.ndarra
     """
     here = maps(scene.instrument, native_grid(scene.instrument))
     scattered = torch.zeros(here.q.size)
-    drawn = _draw(scene, here)
+    drawn = draw(scene, here)
     places = {plane: _places(scene.instrument, plane, here) for plane in _planes(drawn)}
     for one in drawn:
         if isinstance(one, Products):
@@ -105,19 +99,6 @@ def render_native(scene: SceneParams, amplitudes: np.ndarray) -> tuple[np.ndarra
     return expected.numpy(), here
 
 
-def _reference(scene: SceneParams) -> Maps:
-    return maps(scene.instrument, prepared_grid(scene.instrument, PREPARED_SIDE))
-
-
-def _draw(scene: SceneParams, here: Maps) -> list[Drawn | Products]:
-    reference = _reference(scene)
-    return [
-        one
-        for number, component in enumerate(scene.components)
-        for one in draw(scene.instrument, number, component, here, reference)
-    ]
-
-
 def _planes(drawn: list[Drawn | Products]) -> set[Plane]:
     return {one.plane for one in drawn if isinstance(one, Drawn)}
 
@@ -127,7 +108,7 @@ def _summed(one: Products) -> torch.Tensor:
     return (torch.from_numpy(one.rows).T @ torch.from_numpy(one.cols)).flatten()
 
 
-class Place:
+class _Place:
     """Fractional places in tables of one length, for linear lookups."""
 
     def __init__(self, place: torch.Tensor, length: int):
@@ -142,22 +123,22 @@ class Place:
         return start.addcmul_(self._part, steps.index_select(1, self._low))
 
 
-def _places(instrument: Instrument, plane: Plane, here: Maps) -> tuple[Place, Place]:
+def _places(instrument: Instrument, plane: Plane, here: Maps) -> tuple[_Place, _Place]:
     if plane == Plane():
         return _polar_places(here)
     return _found(plane, here, *coordinates(instrument, plane, here))
 
 
 @lru_cache(maxsize=2)
-def _polar_places(here: Maps) -> tuple[Place, Place]:
+def _polar_places(here: Maps) -> tuple[_Place, _Place]:
     """Those of most terms, found once for an experiment."""
     return _found(Plane(), here, torch.from_numpy(here.q), torch.from_numpy(here.phi) / (2 * np.pi))
 
 
 def _found(
     plane: Plane, here: Maps, first: torch.Tensor, second: torch.Tensor
-) -> tuple[Place, Place]:
+) -> tuple[_Place, _Place]:
     low, high = torch.tensor(plane.span(here))
     bins = radial_bins(here)
     along = (first - low) * ((bins - 1) / (high - low))
-    return Place(along, bins), Place(second * (TURNS - 1), TURNS)
+    return _Place(along, bins), _Place(second * (TURNS - 1), TURNS)
