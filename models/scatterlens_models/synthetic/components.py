@@ -6,11 +6,12 @@ use; brightness is drawn as the detectability that the component shall have.
 
 import numpy as np
 
-from scatterlens_models.synthetic import profiles
 from scatterlens_models.synthetic.draws import log_uniform, pick
 from scatterlens_models.synthetic.geometry import q_at, radius_at
+from scatterlens_models.synthetic.halos import maximum
 from scatterlens_models.synthetic.lattices import BEHENATE_Q, reflections
 from scatterlens_models.synthetic.scene import Component, Instrument
+from scatterlens_models.synthetic.view import View
 
 _MAX_RINGS = 9
 _MAX_POWDER_RINGS = 16
@@ -25,7 +26,7 @@ _KERNELS = ("poisson", "von_mises", "gaussian")
 
 def draw_components(rng: np.random.Generator, instrument: Instrument) -> tuple[Component, ...]:
     """Draw everything that scatters in one frame, at places that the instrument sees."""
-    view = _View(instrument)
+    view = View(instrument)
     found: list[Component] = []
     if rng.random() > 0.08:
         for _ in range(1 + min(int(rng.poisson(0.35)), 2)):
@@ -38,39 +39,6 @@ def draw_components(rng: np.random.Generator, instrument: Instrument) -> tuple[C
     if rng.random() < 0.20:
         found.append(_high_q(rng, view))
     return tuple(found)
-
-
-class _View:
-    """The range of q that an instrument sees."""
-
-    def __init__(self, instrument: Instrument):
-        rows, cols = instrument.crop[2:]
-        y, x = instrument.beam_yx
-        outside = np.hypot(max(-y, y - rows, 0), max(-x, x - cols, 0))
-        corners = [np.hypot(r - y, c - x) for r in (0, rows) for c in (0, cols)]
-        stop = max(
-            (s.radius for s in instrument.shadows if s.shape in ("disk", "bar")), default=0.0
-        )
-        self.instrument = instrument
-        self.native = max(rows, cols) / 256
-        """Native pixels per prepared pixel at the usual size."""
-        self.r_low = max(outside, stop * max(rows, cols) * 1.3) + 3 * self.native
-        self.r_high = max(corners)
-        # A full ring fits within the farthest side; beyond it only corners are left.
-        sides = max(y, rows - y, x, cols - x)
-        self.r_full = max(min(sides, self.r_high), self.r_low * 1.2)
-        self.off = bool(outside > 0)
-
-    def q(self, share: float) -> float:
-        """q at a share of the visible radii, 0 at the beamstop, 1 at the farthest side."""
-        return float(q_at(self.instrument, np.array(self.radius(share))))
-
-    def radius(self, share: float) -> float:
-        return self.r_low + share * (self.r_full - self.r_low)
-
-    @property
-    def q_high(self) -> float:
-        return float(q_at(self.instrument, np.array(self.r_high)))
 
 
 def _target(rng: np.random.Generator, contrast: float = np.inf) -> float:
@@ -101,7 +69,7 @@ def _eta(rng: np.random.Generator) -> float:
     return float(rng.uniform(low, high))
 
 
-def _symmetry(rng: np.random.Generator, view: _View, count: int, hexagonal: bool = False) -> dict:
+def _symmetry(rng: np.random.Generator, view: View, count: int, hexagonal: bool = False) -> dict:
     fold = pick(rng, _FOLDS)
     chi = float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.05)
     film = view.instrument.technique == "giwaxs"
@@ -125,7 +93,7 @@ def _symmetry(rng: np.random.Generator, view: _View, count: int, hexagonal: bool
 
 
 def _family(
-    rng: np.random.Generator, view: _View, lattice: str, width: float, most: int = _MAX_RINGS
+    rng: np.random.Generator, view: View, lattice: str, width: float, most: int = _MAX_RINGS
 ) -> dict:
     """Positions and weights of the rings of a lattice within the view, `most` of them at most."""
     ratios, multiplicity = reflections(lattice)
@@ -160,7 +128,7 @@ def _shape(rng: np.random.Generator) -> dict:
     return {"profile": "gaussian"}
 
 
-def _single(rng: np.random.Generator, view: _View, width: float) -> dict:
+def _single(rng: np.random.Generator, view: View, width: float) -> dict:
     return {
         "positions": (view.q(float(rng.beta(1.6, 1.6)) * 0.92 + 0.04),),
         "weights": (1.0,),
@@ -177,7 +145,7 @@ def _lattice(rng: np.random.Generator, width: float) -> str:
     return pick(rng, weights | rare)
 
 
-def _powder(rng: np.random.Generator, view: _View) -> Component:
+def _powder(rng: np.random.Generator, view: View) -> Component:
     width, most = _width(rng, 0.12), _MAX_RINGS
     if rng.random() < 0.4:  # well crystallised: thin rings as far as the corners
         width, most = log_uniform(rng, 0.003, 0.012), _MAX_POWDER_RINGS
@@ -185,7 +153,7 @@ def _powder(rng: np.random.Generator, view: _View) -> Component:
     return Component("rings", _target(rng), **family)
 
 
-def _oval(rng: np.random.Generator, view: _View) -> Component:
+def _oval(rng: np.random.Generator, view: View) -> Component:
     width = _width(rng, 0.1)
     family = _family(rng, view, _lattice(rng, width), width)
     stretch = float(rng.uniform(1.35, 1.9))
@@ -193,7 +161,7 @@ def _oval(rng: np.random.Generator, view: _View) -> Component:
     return Component("rings", _target(rng), **family, ellipticity=stretch, chi=(turn,))
 
 
-def _random_rings(rng: np.random.Generator, view: _View) -> Component:
+def _random_rings(rng: np.random.Generator, view: View) -> Component:
     count = 1 + int(rng.integers(1, 6))
     positions = sorted(view.q(float(share)) for share in rng.uniform(0.03, 0.97, count))
     weights = np.exp(rng.normal(0, 0.7, count))
@@ -207,7 +175,7 @@ def _random_rings(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _standard(rng: np.random.Generator, view: _View) -> Component:
+def _standard(rng: np.random.Generator, view: View) -> Component:
     """Silver behenate where its first order is in view, else LaB6 or CeO2."""
     width = log_uniform(rng, 0.004, 0.02)
     first, lattice = BEHENATE_Q, "lamellar"
@@ -233,13 +201,13 @@ def _standard(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _symmetric_ring(rng: np.random.Generator, view: _View) -> Component:
+def _symmetric_ring(rng: np.random.Generator, view: View) -> Component:
     family = _single(rng, view, _width(rng, 0.45))
     symmetry = _symmetry(rng, view, 1)
     return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
 
 
-def _symmetric_orders(rng: np.random.Generator, view: _View) -> Component:
+def _symmetric_orders(rng: np.random.Generator, view: View) -> Component:
     width = _width(rng, 0.2)
     lattice = str(rng.choice(["lamellar", "hexagonal"])) if width < 0.1 else "lamellar"
     family = _family(rng, view, lattice, width)
@@ -247,95 +215,17 @@ def _symmetric_orders(rng: np.random.Generator, view: _View) -> Component:
     return Component("rings", _target(rng, _contrast(symmetry["eta"])), **family, **symmetry)
 
 
-def _halo(rng: np.random.Generator, view: _View) -> Component:
-    return Component("halo", _target(rng), **_maximum(rng, view))
+def _halo(rng: np.random.Generator, view: View) -> Component:
+    return Component("halo", _target(rng), **maximum(rng, view))
 
 
-def _symmetric_halo(rng: np.random.Generator, view: _View) -> Component:
+def _symmetric_halo(rng: np.random.Generator, view: View) -> Component:
     symmetry = _symmetry(rng, view, 1)
     target = _target(rng, _contrast(symmetry["eta"]))
-    return Component("halo", target, **_maximum(rng, view), **symmetry)
+    return Component("halo", target, **maximum(rng, view), **symmetry)
 
 
-def _maximum(rng: np.random.Generator, view: _View) -> dict:
-    share = float(rng.beta(1.6, 2.0)) * 0.8 + 0.1
-    q, width = view.q(share), float(rng.uniform(0.25, 0.5))
-    polymer = _polymer_halo(view)
-    if polymer and rng.random() < 0.4:
-        q, width = float(rng.uniform(*polymer)), float(rng.uniform(0.25, 0.35))
-    elif rng.random() < 0.3:
-        return _structured(rng, view, q)
-    return {"profile": "gaussian", "positions": (q,), "weights": (1.0,), "width": width}
-
-
-def _polymer_halo(view: _View) -> tuple[float, float] | None:
-    """Where amorphous polymers have their halo (1/Å), as far as it is well in view."""
-    low, high = max(1.2, view.q(0.1)), min(1.6, view.q(0.9))
-    wide = view.instrument.technique in ("waxs", "giwaxs")
-    return (low, high) if wide and high - low > 0.1 else None
-
-
-def _structured(rng: np.random.Generator, view: _View, center: float) -> dict:
-    """A maximum at `center` by the order of neighbours; its width is that of the curve."""
-    kinds = {"hard_spheres": 0.4, "teubner_strey": 0.3, "broad_peak": 0.3}
-    if view.instrument.technique in ("waxs", "giwaxs"):
-        del kinds["teubner_strey"]  # microemulsions are larger than that
-    x = np.linspace(0.005, 5, 500)
-    while True:
-        profile = pick(rng, kinds)
-        params = _STRUCTURE_DRAWS[profile](rng)
-        curve = profiles.structure(profile, x, 1.0, params)
-        found = profiles.main_maximum(x, curve)
-        # A narrower one lies in the guard band, a higher start could pass for diffuse low-q.
-        if found and 0.255 < found[1] / found[0] < 0.5 and curve[0] < 0.4 * curve.max():
-            break
-    place, sigma = found
-    lengths = {"radius", "period", "length"}
-    scaled = {
-        name: value * place / center if name in lengths else value for name, value in params.items()
-    }
-    return {
-        "profile": profile,
-        "params": scaled,
-        "positions": (center,),
-        "weights": (1.0,),
-        "width": sigma / place,
-    }
-
-
-# Parameters of structures whose maximum is near q = 1: lengths in units of 1 / q.
-
-
-def _hard_spheres(rng: np.random.Generator) -> dict[str, float]:
-    return {
-        "radius": 2.8,
-        "fraction": float(rng.uniform(0.18, 0.27)),
-        "core": float(rng.uniform(0.5, 0.75)),
-    }
-
-
-def _teubner_strey(rng: np.random.Generator) -> dict[str, float]:
-    order = float(rng.uniform(2.85, 3.75))
-    length = np.sqrt(order**2 - 1)
-    return {"period": float(2 * np.pi * length / order), "length": float(length)}
-
-
-def _broad_peak(rng: np.random.Generator) -> dict[str, float]:
-    width = float(rng.uniform(0.26, 0.48))
-    return {
-        "length": 2 / (profiles.FULL_WIDTH * width),
-        "exponent": float(rng.uniform(2, 3.5)),
-    }
-
-
-_STRUCTURE_DRAWS = {
-    "hard_spheres": _hard_spheres,
-    "teubner_strey": _teubner_strey,
-    "broad_peak": _broad_peak,
-}
-
-
-def _grains(rng: np.random.Generator, view: _View) -> Component:
+def _grains(rng: np.random.Generator, view: View) -> Component:
     """Rings of separate grains: spotted or textured by how much of the azimuth they cover."""
     width = _width(rng, 0.08)
     if rng.random() < 0.3:
@@ -366,7 +256,7 @@ def _grains(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _crystal(rng: np.random.Generator, view: _View) -> Component:
+def _crystal(rng: np.random.Generator, view: View) -> Component:
     """Spots of one crystal or superlattice: a plane lattice of 2-, 4- or 6-fold symmetry."""
     fold = int(rng.choice([2, 4, 6], p=[0.4, 0.3, 0.3]))
     first = view.q(float(rng.uniform(0.05, 0.35)))
@@ -390,7 +280,7 @@ def _crystal(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _fibre(rng: np.random.Generator, view: _View) -> Component:
+def _fibre(rng: np.random.Generator, view: View) -> Component:
     """A bundle of fibres: an equatorial streak, and layer lines across the axis."""
     spacing = view.q(float(rng.uniform(0.06, 0.3)))
     layers = int(rng.integers(1, 8))
@@ -413,7 +303,7 @@ def _fibre(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _form_factor(rng: np.random.Generator, view: _View) -> Component:
+def _form_factor(rng: np.random.Generator, view: View) -> Component:
     profile = pick(rng, {"sphere": 0.4, "core_shell": 0.2, "cylinder": 0.2, "ellipsoid": 0.2})
     size = float(rng.uniform(2.5, 9)) / view.q(0.6)
     params = {"polydispersity": float(rng.uniform(0.12, 0.3)), "radius": size}
@@ -430,7 +320,7 @@ def _form_factor(rng: np.random.Generator, view: _View) -> Component:
     return Component("form_factor", _target(rng), profile=profile, params=params)
 
 
-def _low_q(rng: np.random.Generator, view: _View) -> Component:
+def _low_q(rng: np.random.Generator, view: View) -> Component:
     profile = str(
         rng.choice(["porod", "guinier", "ornstein_zernike", "debye_bueche", "guinier_porod"])
     )
@@ -451,12 +341,12 @@ def _low_q(rng: np.random.Generator, view: _View) -> Component:
     )
 
 
-def _high_q(rng: np.random.Generator, view: _View) -> Component:
+def _high_q(rng: np.random.Generator, view: View) -> Component:
     length = float(1 / view.q(float(rng.uniform(0.35, 1.2))))
     return Component("high_q", _target(rng), profile="high_q", params={"length": length})
 
 
-def _grazing(rng: np.random.Generator, view: _View) -> Component:
+def _grazing(rng: np.random.Generator, view: View) -> Component:
     """A film at grazing incidence; lengths in units of the frame's longest side."""
     horizon = float(rng.uniform(0.02, 0.12))
     return Component(
