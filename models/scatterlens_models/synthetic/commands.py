@@ -23,24 +23,26 @@ from scatterlens_models.synthetic.dataset import (
     find_splits,
     open_shards,
 )
-from scatterlens_models.synthetic.sampling import UnknownProfileError
-from scatterlens_models.synthetic.statistics import (
-    COMMON,
+from scatterlens_models.synthetic.leakage import (
     LEAKAGE_BAR,
     NUISANCES,
-    RARE,
-    Implication,
     Leak,
-    Prevalence,
     Probe,
     TooFewFramesError,
     gather,
-    implications,
     leaks,
     mask_probe,
-    prevalence,
     survey,
 )
+from scatterlens_models.synthetic.prevalence import (
+    COMMON,
+    RARE,
+    Implication,
+    Prevalence,
+    implications,
+    prevalence,
+)
+from scatterlens_models.synthetic.sampling import UnknownProfileError
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
 synth = typer.Typer(name="synth", help="Simulated frames with known truth.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""Counts of labels, and the two measures of what nuisances tell of them."""
+"""The two measures of what nuisances tell of labels."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, mutual_info_score
 from typer.testing import CliRunner
 
-from scatterlens_models.synthetic import dataset, statistics
+from scatterlens_models.synthetic import leakage
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.synthetic.sampling import sample
 
@@ -23,37 +23,6 @@ def _labels(rng, frames, attributes, share=0.3):
     return (rng.random((frames, attributes)) < share).astype(np.int8)
 
 
-# Counts
-
-
-def test_prevalence_of_four_frames():
-    labels = np.array([[1, 1], [1, -1], [0, 1], [1, 0]], dtype=np.int8)
-    dprime = np.array([[20, 50], [100, 5], [0, 39], [13, 0]], dtype=np.float32)
-    found = statistics.prevalence(labels, dprime)
-    np.testing.assert_allclose(found.present, [0.75, 0.5])
-    np.testing.assert_allclose(found.unsure, [0, 0.25])
-    np.testing.assert_allclose(found.hard, [2 / 3, 1 / 2])
-    np.testing.assert_allclose(found.together, [[1, 1 / 3], [1 / 2, 1]])
-
-
-def test_what_is_never_present_has_no_share_of_anything():
-    found = statistics.prevalence(np.zeros((5, 2), np.int8), np.zeros((5, 2)))
-    assert not found.present.any()
-    assert not found.hard.any()
-    assert not found.together.any()
-
-
-def test_implications_count_what_holds_is_unsure_and_breaks():
-    ids = ("ring", "width_sharp", "spotted")
-    labels = np.array([[1, 1, 0], [1, 1, 0], [-1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 0]])
-    (found,) = statistics.implications(labels, ids)
-    assert (found.premise, found.consequence) == ("width_sharp", "ring")
-    assert found.must_hold
-    assert found.frames == 4
-    assert (found.present, found.unsure, found.absent) == (0.5, 0.25, 0.25)
-    assert found.present_without == 0.5
-
-
 # Mutual information
 
 
@@ -62,7 +31,7 @@ def test_mutual_information_equals_scikit_learn(rng):
         values = rng.choice(["none", "circular", "linear"], 300)
         labels = rng.integers(-1, 2, 300).astype(np.int8)
         known = labels >= 0
-        found = statistics.mutual_information(labels, values, shuffles=0)
+        found = leakage.mutual_information(labels, values, shuffles=0)
         assert found.raw == pytest.approx(mutual_info_score(labels[known], values[known]))
 
 
@@ -74,7 +43,7 @@ def test_within_strata_it_is_their_weighted_mean(rng):
         mutual_info_score(labels[here], values[here]) * here.sum() / known.sum()
         for here in (known & (strata == s) for s in (3, 10, 1002))
     )
-    assert statistics.mutual_information(labels, values, strata).raw == pytest.approx(expected)
+    assert leakage.mutual_information(labels, values, strata).raw == pytest.approx(expected)
 
 
 def test_chance_is_taken_off_even_where_labels_are_rare_and_strata_small(rng):
@@ -82,7 +51,7 @@ def test_chance_is_taken_off_even_where_labels_are_rare_and_strata_small(rng):
     for _ in range(30):
         labels = _labels(rng, 1000, 1, share=0.05)[:, 0]
         strata = rng.integers(0, 10, 1000)
-        found = statistics.mutual_information(labels, rng.integers(0, 14, 1000), strata, 20)
+        found = leakage.mutual_information(labels, rng.integers(0, 14, 1000), strata, 20)
         corrected.append(found.corrected)
         raw.append(found.raw)
     assert np.mean(raw) > 0.02
@@ -92,26 +61,26 @@ def test_chance_is_taken_off_even_where_labels_are_rare_and_strata_small(rng):
 def test_a_label_that_follows_the_nuisance_is_found(rng):
     stop = rng.choice(["none", "circular", "linear", "wedge"], 5000)
     labels = (rng.random(5000) < np.where(stop == "circular", 0.45, 0.25)).astype(np.int8)
-    assert statistics.mutual_information(labels, stop).corrected > statistics.LEAKAGE_BAR
+    assert leakage.mutual_information(labels, stop).corrected > leakage.LEAKAGE_BAR
     apart = rng.permutation(stop)
-    assert abs(statistics.mutual_information(labels, apart).corrected) < 0.001
+    assert abs(leakage.mutual_information(labels, apart).corrected) < 0.001
 
 
 def test_a_label_that_follows_visibility_only_is_clean_within_strata(rng):
     on_image = rng.random(5000) < 0.8
     stop = np.where(on_image, rng.choice(["circular", "linear"], 5000), "none")
     labels = (rng.random(5000) < np.where(on_image, 0.4, 0.05)).astype(np.int8)
-    assert statistics.mutual_information(labels, stop).corrected > statistics.LEAKAGE_BAR
-    assert abs(statistics.mutual_information(labels, stop, on_image).corrected) < 0.001
+    assert leakage.mutual_information(labels, stop).corrected > leakage.LEAKAGE_BAR
+    assert abs(leakage.mutual_information(labels, stop, on_image).corrected) < 0.001
 
 
 def test_a_label_that_is_always_unsure_tells_nothing():
-    found = statistics.mutual_information(np.full(9, -1, np.int8), np.arange(9))
+    found = leakage.mutual_information(np.full(9, -1, np.int8), np.arange(9))
     assert found == (0.0, 0.0)
 
 
 def test_quantile_bins_hold_equally_many(rng):
-    bins = statistics.quantile_bins(10 ** rng.normal(size=800), 8)
+    bins = leakage.quantile_bins(10 ** rng.normal(size=800), 8)
     np.testing.assert_array_equal(np.bincount(bins), [100] * 8)
 
 
@@ -122,7 +91,7 @@ def test_logistic_regression_equals_scikit_learn(rng):
     features = np.column_stack([rng.normal(size=(400, 5)), np.ones(400)])
     labels = (features @ rng.normal(size=(6, 2)) + rng.normal(size=(400, 2)) > 0).astype(np.int8)
     labels[rng.random(labels.shape) < 0.1] = -1
-    weights = statistics.fit_logistic(features, labels, ridge=10.0)
+    weights = leakage.fit_logistic(features, labels, ridge=10.0)
     for a in (0, 1):
         known = labels[:, a] >= 0
         oracle = LogisticRegression(C=0.1, tol=1e-8)
@@ -134,15 +103,15 @@ def test_logistic_regression_equals_scikit_learn(rng):
 def test_chance_is_the_mean_of_random_orders(rng):
     labels = np.arange(200) < 15
     drawn = [average_precision_score(labels, rng.random(200)) for _ in range(400)]
-    assert statistics.chance_ap(15, 200) == pytest.approx(np.mean(drawn), abs=0.006)
-    assert statistics.chance_ap(15, 200) > 15 / 200
+    assert leakage.chance_ap(15, 200) == pytest.approx(np.mean(drawn), abs=0.006)
+    assert leakage.chance_ap(15, 200) > 15 / 200
 
 
 def test_the_probe_finds_a_label_that_the_mask_gives_away(rng):
     masks, labels = rng.random((1000, 30)), _labels(rng, 1000, 4)
-    assert not statistics.mask_probe(masks, labels, resamples=100).leaks
+    assert not leakage.mask_probe(masks, labels, resamples=100).leaks
     labels[:, 2] = masks[:, 5] + 0.5 * rng.random(1000) > 0.75
-    found = statistics.mask_probe(masks, labels, resamples=100)
+    found = leakage.mask_probe(masks, labels, resamples=100)
     assert found.leaks
     assert found.low < found.mean_ap - found.chance < found.high
     assert found.frames == 200
@@ -151,20 +120,20 @@ def test_the_probe_finds_a_label_that_the_mask_gives_away(rng):
 def test_the_interval_of_a_clean_probe_holds_nought_as_often_as_it_says(rng):
     holds = 0
     for _ in range(25):
-        found = statistics.mask_probe(rng.random((300, 4)), _labels(rng, 300, 2), resamples=60)
+        found = leakage.mask_probe(rng.random((300, 4)), _labels(rng, 300, 2), resamples=60)
         holds += found.low <= 0 <= found.high
     assert holds >= 20
 
 
 def test_the_probe_copes_with_labels_that_are_all_alike(rng):
     labels = np.zeros((100, 2), np.int8)
-    found = statistics.mask_probe(np.ones((100, 3)), labels, resamples=5)
+    found = leakage.mask_probe(np.ones((100, 3)), labels, resamples=5)
     assert (found.mean_ap, found.base_rate, found.low) == (0.0, 0.0, 0.0)
 
 
 def test_too_few_frames_are_refused_with_the_number_that_is_needed(rng):
-    with pytest.raises(statistics.TooFewFramesError, match="40 or more"):
-        statistics.mask_probe(rng.random((39, 4)), _labels(rng, 39, 3))
+    with pytest.raises(leakage.TooFewFramesError, match="40 or more"):
+        leakage.mask_probe(rng.random((39, 4)), _labels(rng, 39, 3))
 
 
 # Surveys
@@ -172,7 +141,7 @@ def test_too_few_frames_are_refused_with_the_number_that_is_needed(rng):
 
 @pytest.fixture(scope="module")
 def seen():
-    return statistics.gather(statistics.survey(5, 1000, 4))
+    return leakage.gather(leakage.survey(5, 1000, 4))
 
 
 def test_a_survey_takes_one_frame_of_each_experiment(seen):
@@ -186,7 +155,7 @@ def test_a_survey_takes_one_frame_of_each_experiment(seen):
 
 
 def test_a_survey_sees_the_same_in_any_number_of_processes(seen):
-    again = statistics.gather(statistics.survey(5, 1000, 4, jobs=2))
+    again = leakage.gather(leakage.survey(5, 1000, 4, jobs=2))
     np.testing.assert_array_equal(again.labels, seen.labels)
     np.testing.assert_array_equal(again.masks, seen.masks)
 
@@ -210,7 +179,7 @@ def made_up(monkeypatch, rng):
 
     def survey(seed, start, frames, jobs):
         for number in range(frames):
-            yield statistics.Surveyed(
+            yield leakage.Surveyed(
                 labels=_labels(rng, 1, 20)[0],
                 detector=str(rng.choice(["eiger", "pilatus"])),
                 stop=str(rng.choice(["none", "linear"])),
@@ -223,8 +192,8 @@ def made_up(monkeypatch, rng):
 
     commands = "scatterlens_models.synthetic.commands"
     monkeypatch.setattr(f"{commands}.survey", survey)
-    monkeypatch.setattr(f"{commands}.leaks", partial(statistics.leaks, shuffles=3))
-    monkeypatch.setattr(f"{commands}.mask_probe", partial(statistics.mask_probe, resamples=5))
+    monkeypatch.setattr(f"{commands}.leaks", partial(leakage.leaks, shuffles=3))
+    monkeypatch.setattr(f"{commands}.mask_probe", partial(leakage.mask_probe, resamples=5))
     monkeypatch.setattr(f"{commands}._console._width", 200)
 
 
@@ -240,25 +209,6 @@ def test_the_command_says_which_probe_has_too_few_frames(made_up):
     result = CliRunner().invoke(synth, ["leakage", "--frames", "60"])
     assert result.exit_code == 0, result.output
     assert "beam on the image: 30 frames are too few" in result.output
-
-
-@pytest.fixture
-def shards(tmp_path):
-    list(dataset.build(dataset.Split("tiny", seed=11, start=1_000, frames=3), tmp_path))
-    return tmp_path
-
-
-def test_the_command_marks_what_is_rare_or_everywhere(shards):
-    result = CliRunner().invoke(synth, ["stats", str(shards), "--together"])
-    assert result.exit_code == 0, result.output
-    assert "below 6 %" in result.output
-    assert "consequence" in result.output
-
-
-def test_the_command_refuses_a_folder_without_shards(tmp_path):
-    result = CliRunner().invoke(synth, ["stats", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "no shards" in result.output
 
 
 @pytest.mark.parametrize(
