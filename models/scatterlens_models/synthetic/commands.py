@@ -252,7 +252,7 @@ def compare_command(
     ] = None,
 ) -> None:
     """Compare simulated frames with real ones: picture, statistics and domain test."""
-    from scatterlens_models.evaluation import realism
+    from scatterlens_models.evaluation import domain_test, realism
 
     try:
         chosen = realism.find_real(folder, half)
@@ -269,7 +269,7 @@ def compare_command(
         with _console.status("comparing"):
             found = realism.compare(real, simulated, null)
             realism.side_by_side(out, simulated, real)
-    except (realism.NoRealFramesError, realism.TooFewFramesError, UnknownProfileError) as error:
+    except (realism.NoRealFramesError, domain_test.TooFewFramesError, UnknownProfileError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None
     found = {"seed": seed, "profile": profile, "half": half, **found}

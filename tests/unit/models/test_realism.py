@@ -11,25 +11,30 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
+from scatterlens_models.evaluation import domain_test as tests_of_domain
 from scatterlens_models.evaluation import realism
+from scatterlens_models.evaluation.domain_test import (
+    RIDGE,
+    Kind,
+    TooFewFramesError,
+    area_under_roc,
+    domain_test,
+    fold_models,
+    real_kind,
+    simulated_kind,
+)
+from scatterlens_models.evaluation.image_statistics import POWER_BANDS, POWER_FLOOR, statistics
 from scatterlens_models.evaluation.realism import (
     Example,
-    Kind,
     NoRealFramesError,
-    area_under_roc,
     bar_met,
     compare,
-    domain_test,
     find_real,
-    fold_models,
     in_turn,
     null_indices,
     quantiles,
     real_examples,
-    real_kind,
     side_by_side,
-    simulated_kind,
-    statistics,
 )
 from scatterlens_models.preprocess import compress
 from scatterlens_models.synthetic.commands import synth
@@ -75,7 +80,7 @@ def test_a_blank_frame_has_known_statistics():
     assert found["zero_share"] == found["coverage"] == 1
     for name in ("median", "log_range", "spread", "skewness", "entropy", "gradient", "grain"):
         assert found[name] == 0
-    assert found["power_16_64"] == pytest.approx(np.log10(realism.POWER_FLOOR))
+    assert found["power_16_64"] == pytest.approx(np.log10(POWER_FLOOR))
 
 
 def test_only_live_pixels_count():
@@ -103,7 +108,7 @@ def test_log_range_is_in_decades_of_counts():
 
 def test_white_noise_has_its_variance_in_every_band(rng):
     found = statistics(frame(0.5 + 0.01 * rng.standard_normal((SIDE, SIDE))))
-    for low, high in realism.POWER_BANDS[1:]:
+    for low, high in POWER_BANDS[1:]:
         assert found[f"power_{low}_{high}"] == pytest.approx(-4, abs=0.05)
     assert found["spread"] == pytest.approx(0.01, rel=0.02)
     assert found["gradient"] == pytest.approx(0.01 * np.sqrt(2), rel=0.02)
@@ -114,7 +119,7 @@ def test_white_noise_has_its_variance_in_every_band(rng):
 def test_a_wave_has_its_power_in_its_band():
     wave = 0.5 + 0.1 * np.sin(2 * np.pi * 30 * np.arange(SIDE) / SIDE)
     found = statistics(frame(np.tile(wave, (SIDE, 1))))
-    bands = [found[f"power_{low}_{high}"] for low, high in realism.POWER_BANDS]
+    bands = [found[f"power_{low}_{high}"] for low, high in POWER_BANDS]
     assert np.argmax(bands) == 2
     assert bands[2] > max(bands[:2] + bands[3:]) + 3
 
@@ -180,7 +185,7 @@ def test_a_fold_is_ridge_regression_on_its_training_frames(rng):
     weights /= weights.sum()
     target = np.repeat([1.0, -1.0], [kept[0].sum(), kept[1].sum()])
     scaler = StandardScaler().fit(features, sample_weight=weights)
-    oracle = Ridge(realism.RIDGE).fit(scaler.transform(features), target, sample_weight=weights)
+    oracle = Ridge(RIDGE).fit(scaler.transform(features), target, sample_weight=weights)
     scores = (second.features - middles[3]) @ directions[3]
     assert np.corrcoef(scores, oracle.predict(scaler.transform(second.features)))[
         0, 1
@@ -211,12 +216,12 @@ def test_no_experiment_lies_in_two_units(rng):
 
 
 def test_too_few_experiments_are_refused():
-    with pytest.raises(realism.TooFewFramesError, match="at least"):
+    with pytest.raises(TooFewFramesError, match="at least"):
         simulated_kind(np.zeros((4, 1)), ["a", "a", "b", "c"], 4)
 
 
 def test_the_null_is_centred_and_its_intervals_hold_one_half(rng, monkeypatch):
-    monkeypatch.setattr(realism, "RESAMPLES", 60)
+    monkeypatch.setattr(tests_of_domain, "RESAMPLES", 60)
     found = [domain_test(*gaussian_kinds(rng)) for _ in range(30)]
     assert np.mean([area for area, _ in found]) == pytest.approx(0.5, abs=0.04)
     assert np.mean([low <= 0.5 <= high for _, (low, high) in found]) >= 0.9
@@ -251,7 +256,7 @@ def test_the_null_mimics_sources_by_experiments():
 
 
 def test_comparison_and_picture_of_frames_made_by_hand(rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(realism, "RESAMPLES", 10)
+    monkeypatch.setattr(tests_of_domain, "RESAMPLES", 10)
 
     def made(counts, level):
         return [
@@ -306,7 +311,7 @@ def test_real_frames_are_prepared_as_the_service_does(real_data):
 
 
 def test_the_command_says_and_writes_everything(real_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(realism, "RESAMPLES", 10)
+    monkeypatch.setattr(tests_of_domain, "RESAMPLES", 10)
     few = [f for f in find_real(real_data) if f.source in ("tomekste5", "micpoly")]
     monkeypatch.setattr(realism, "find_real", lambda *_: few)
     arguments = ["--out", str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json")]
