@@ -1,24 +1,30 @@
-"""Layers and shapes that several networks share.
+"""Layers and shapes that several networks share, and what every network is.
 
-Legend of shape suffixes: B frames, C channels, H W grid of the layer, A attributes, D features.
+Legend of shape suffixes: B frames, C channels, H W grid of the layer, A attributes, D features,
+M patches.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 VGG16_LAYERS = (2, 2, 3, 3, 3)
 VGG16_CHANNELS = (64, 128, 256, 512, 512)
 
 
 class TrainingOutput(NamedTuple):
-    """What the loss sees."""
+    """What the losses see."""
 
     logits: torch.Tensor
     """Main head, (B, A)."""
-    side_logits: tuple[torch.Tensor, ...]
+    side_logits: tuple[torch.Tensor, ...] = ()
     """Auxiliary heads, each (B, A); empty where the method has none."""
+    patch_logits: torch.Tensor | None = None
+    """Logits of each patch, (B, M, A), where the method decides by patches."""
+    patch_weights: torch.Tensor | None = None
+    """Weight of each patch in the frame's logits, (B, M); every row sums to one."""
 
 
 class Explanation(NamedTuple):
@@ -35,16 +41,60 @@ class Explanation(NamedTuple):
 
 
 class Net(nn.Module):
-    """What every network is: something to train, to explain and to export."""
+    """What every network is: something to train, to explain and to export.
 
-    head: nn.Linear
-    """The main head; its bias is what an attribute map leaves of a logit."""
+    A forward pass is `score(last(inner(x)))`, so that the gradient of any score with respect to
+    an inner layer can be taken by whoever wants to see what that layer looked at.
+    """
+
     attention_names: tuple[str, ...] = ()
     """Names of the attention maps, in order."""
+    additive: bool = True
+    """Whether the cells of an attribute map sum to its logit minus its bias."""
+
+    def inner(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Features of the last layer but one block, after its ReLU: (B, C, H, W)."""
+        raise NotImplementedError
+
+    def last(self, f_BCHW: torch.Tensor) -> torch.Tensor:
+        """Features of the last convolution, from those of `inner`: (B, C, H, W)."""
+        raise NotImplementedError
+
+    def score(self, h_BCHW: torch.Tensor) -> torch.Tensor:
+        """Logits (B, A), from the features of `last`."""
+        raise NotImplementedError
+
+    def bias(self) -> torch.Tensor:
+        """What an attribute map leaves of each logit, (A,)."""
+        raise NotImplementedError
+
+    def forward(self, x_BCHW: torch.Tensor) -> TrainingOutput:
+        """All that the losses need; x is a prepared batch (B, in_channels, S, S)."""
+        return TrainingOutput(self.score(self.last(self.inner(x_BCHW))))
 
     def explain(self, x_BCHW: torch.Tensor) -> Explanation:
         """Logits with the evidence of every cell."""
         raise NotImplementedError
+
+
+class PooledNet(Net):
+    """A network that ends in global average pooling and one linear head."""
+
+    head: nn.Linear
+
+    def score(self, h_BCHW: torch.Tensor) -> torch.Tensor:
+        """Logits (B, A)."""
+        return pooled_head(h_BCHW, self.head)[0]
+
+    def bias(self) -> torch.Tensor:
+        """Bias of the head."""
+        return self.head.bias
+
+    def explain(self, x_BCHW: torch.Tensor) -> Explanation:
+        """Logits with the evidence of every cell."""
+        h_BCHW = self.last(self.inner(x_BCHW))
+        logits, features = pooled_head(h_BCHW, self.head)
+        return Explanation(logits, class_activation(h_BCHW, self.head), None, features)
 
 
 class Standardise(nn.Module):
@@ -71,6 +121,27 @@ def stem(in_channels: int) -> tuple[nn.Module, int]:
     return (Standardise(), 3) if in_channels == 2 else (nn.Identity(), in_channels)
 
 
+def check_side(x_BCHW: torch.Tensor, halvings: int) -> None:
+    """Refuse frames whose grid could not be halved exactly.
+
+    Every map cell must cover the same number of pixels, or overlays would lie beside the evidence.
+
+    Raises:
+        ValueError: a side is no multiple of 2**halvings.
+    """
+    height, width = x_BCHW.shape[-2:]
+    if height % 2**halvings or width % 2**halvings:
+        raise ValueError(
+            f"frames of {height} x {width} cannot be halved {halvings} times; take an input size"
+            f" that is a multiple of {2**halvings}"
+        )
+
+
+def scaled(base: int, width: float) -> int:
+    """Channels at a width factor, one at least."""
+    return max(round(base * width), 1)
+
+
 def scaled_channels(width: float, multiple_of: int = 1) -> tuple[int, ...]:
     """Channels of the five VGG-16 blocks at a width factor.
 
@@ -78,25 +149,32 @@ def scaled_channels(width: float, multiple_of: int = 1) -> tuple[int, ...]:
         ValueError: a block would not divide into `multiple_of` equal slices.
     """
     channels = tuple(round(base * width) for base in VGG16_CHANNELS)
-    for base, scaled in zip(VGG16_CHANNELS, channels, strict=True):
-        if scaled < multiple_of or scaled % multiple_of:
+    for base, own in zip(VGG16_CHANNELS, channels, strict=True):
+        if own < multiple_of or own % multiple_of:
             raise ValueError(
-                f"width {width} gives a block of {scaled} channels (of {base}), which do not divide"
+                f"width {width} gives a block of {own} channels (of {base}), which do not divide"
                 f" into {multiple_of} equal slices; take a width that is a multiple of"
                 f" {multiple_of / VGG16_CHANNELS[0]:g}"
             )
     return channels
 
 
+def conv_norm(
+    channels_in: int, channels: int, kernel: int = 3, stride: int = 1, bias: bool = False
+) -> nn.Sequential:
+    """One convolution that keeps the grid (or strides over it), batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=bias),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+    )
+
+
 def conv_stack(channels_in: int, channels: int, layers: int) -> nn.Sequential:
     """`layers` 3 x 3 convolutions, each followed by batch normalisation and ReLU."""
     modules: list[nn.Module] = []
     for _ in range(layers):
-        modules += [
-            nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        ]
+        modules += conv_norm(channels_in, channels)
         channels_in = channels
     return nn.Sequential(*modules)
 
@@ -107,6 +185,9 @@ def initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.01)
+    else:
+        return
+    if module.bias is not None:
         nn.init.zeros_(module.bias)
 
 
@@ -124,3 +205,12 @@ def class_activation(h_BCHW: torch.Tensor, head: nn.Linear) -> torch.Tensor:
     """
     cells = h_BCHW.shape[2] * h_BCHW.shape[3]
     return torch.einsum("bchw,ac->bahw", h_BCHW, head.weight) / cells
+
+
+def on_grid(maps_BMHW: torch.Tensor, side: int) -> torch.Tensor:
+    """Maps brought to a coarser grid of `side` cells by the mean over each cell.
+
+    Grids of one network differ by powers of two (`check_side`), so the mean is exact.
+    """
+    stride = maps_BMHW.shape[-1] // side
+    return functional.avg_pool2d(maps_BMHW, stride) if stride > 1 else maps_BMHW

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from scatterlens_models.evaluation.metrics import mean_average_precision
-from scatterlens_models.losses import (
+from scatterlens_models.losses.labels import total_loss
+from scatterlens_models.losses.specialised import (
     sampled_specialised_backward,
     specialised_backward,
-    total_loss,
 )
 from scatterlens_models.nets import build
 from scatterlens_models.nets.aam import AAMVGG

@@ -62,7 +62,7 @@ def slim_aam(passes: int = 60_000, seed: int = 1) -> Recipe:
 
 def slim_vgg(passes: int = 60_000, seed: int = 1) -> Recipe:
     """Its plain twin: same width, budget and schedule."""
-    return Recipe(method="vgg", passes=passes, seed=seed)
+    return Recipe(method="vgg16", passes=passes, seed=seed)
 
 
 def continued(recipe: Recipe, start: Path) -> Recipe:

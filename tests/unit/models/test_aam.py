@@ -87,7 +87,7 @@ def test_aggregation_is_a_unit_histogram_of_words():
     np.testing.assert_allclose(module(shuffled).detach().numpy(), found, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["aam", "vgg"])
+@pytest.mark.parametrize("method", ["aam", "vgg16"])
 def test_cells_sum_to_the_logit_minus_its_bias(method):
     net = build(method, load_vocabulary("aam20"), width=0.125, poolings=3).eval()
     random_statistics(net, 5)
@@ -113,7 +113,7 @@ def test_attention_maps_lie_on_one_grid_and_have_names():
 
 
 def test_the_full_network_has_the_size_that_the_specification_gives():
-    net = AAMVGG(load_vocabulary("aam20").groups.values(), in_channels=1)
+    net = AAMVGG(20, tuple(load_vocabulary("aam20").groups.values()), in_channels=1)
     redundant = 4_224  # biases of convolutions before batch normalisation: left out here
     assert sum(p.numel() for p in net.parameters()) == 15_093_028 - redundant
 
@@ -121,17 +121,17 @@ def test_the_full_network_has_the_size_that_the_specification_gives():
 @pytest.mark.parametrize("groups", [((0, 1), (1, 2)), ((0,), (2,)), ((0, 1), ())])
 def test_groups_that_miss_or_repeat_an_attribute_are_refused(groups):
     with pytest.raises(ValueError, match="exactly once"):
-        AAMVGG(groups, width=0.125)
+        AAMVGG(5, groups, width=0.125)
 
 
 def test_channels_that_do_not_divide_into_the_branches_are_refused():
     with pytest.raises(ValueError, match="multiple of"):
-        AAMVGG(((0,), (1,), (2,)), width=0.25)
+        AAMVGG(3, ((0,), (1,), (2,)), width=0.25)
 
 
 def test_an_unknown_method_is_refused_with_those_that_exist():
-    with pytest.raises(ValueError, match="aam, vgg"):
-        build("resnet", load_vocabulary("aam20"))
+    with pytest.raises(ValueError, match="aam, aam_aggregation"):
+        build("alexnet", load_vocabulary("aam20"))
 
 
 def test_the_stem_standardises_live_pixels_frame_by_frame():

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from scatterlens_models.losses import (
-    SIDE_WEIGHT,
-    label_loss,
+from scatterlens_models.losses.labels import SIDE_WEIGHT, label_loss, total_loss
+from scatterlens_models.losses.specialised import (
     sampled_specialised_backward,
     specialised_backward,
-    total_loss,
 )
 from scatterlens_models.nets.aam import AAMVGG
 
@@ -19,7 +17,9 @@ GROUPS = ((0, 2), (1,), (3, 4, 5))
 @pytest.fixture
 def net():
     torch.manual_seed(1)
-    return AAMVGG(GROUPS, width=0.046875, in_channels=1, poolings=4, reduction=2, words=4).double()
+    return AAMVGG(
+        6, GROUPS, width=0.046875, in_channels=1, poolings=4, reduction=2, words=4
+    ).double()
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_the_sampled_form_gives_one_branch_its_exact_gradient(net, frames, label
 
 def test_one_group_of_everything_is_plain_training(frames, labels):
     torch.manual_seed(3)
-    net = AAMVGG((tuple(range(6)),), width=0.046875, in_channels=1, words=4, reduction=2).double()
+    net = AAMVGG(
+        6, (tuple(range(6)),), width=0.046875, in_channels=1, words=4, reduction=2
+    ).double()
     shared, branches = split(net)
     total_loss(net(frames), labels).backward()
     plain = gradients(branches)

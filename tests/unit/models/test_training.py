@@ -86,7 +86,7 @@ def test_muon_steps_are_orthogonal_and_keep_their_directions():
 
 
 def test_training_learns_what_is_there_to_learn(examples, tmp_path):
-    long = recipe("vgg", passes=480)
+    long = recipe("vgg16", passes=480)
     seen = []
     train(long, examples, examples, tmp_path, evaluations=2, report=seen.append)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
