@@ -100,6 +100,11 @@ class Bundle:
         """Names of the attention maps, in order; empty where the method has none."""
         return tuple(self.content["attention_names"])
 
+    @property
+    def gradient_maps(self) -> tuple[str, ...]:
+        """Names of the maps of the second graph, in order; empty where it was not exported."""
+        return tuple(self.content.get("gradient_maps", ()))
+
     @cached_property
     def map_scale(self) -> np.ndarray:
         """99th percentile of each positive attribute map on validation: full colour, (A,)."""

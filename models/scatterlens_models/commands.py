@@ -35,6 +35,15 @@ def list_command() -> None:
     _console.print(table)
 
 
+@models.command("methods")
+def methods_command() -> None:
+    """List the networks that can be trained, by name."""
+    from scatterlens_models.nets import METHODS
+
+    for name in METHODS:
+        _console.print(name)
+
+
 @models.command("verify")
 def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle.")]) -> None:
     """Check every hash of a bundle."""
@@ -47,7 +56,7 @@ def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="slim-aam or slim-vgg.")],
+    recipe: Annotated[str, typer.Argument(help="slim-METHOD; `models methods` lists them.")],
     shards: Annotated[Path, typer.Option(help="Folder of `synth build`: train, validation, test.")],
     run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
     bundle: Annotated[Path | None, typer.Option(help="Write the bundle to this folder.")] = None,
@@ -63,22 +72,34 @@ def train(
     start: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Checkpoint to go on from.")
     ] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option(help="Of MAAP: train alternately, on frames so made (roi, enhance, ...)."),
+    ] = None,
+    gradients: Annotated[
+        bool, typer.Option(help="Give the bundle a graph of inner gradient maps.")
+    ] = False,
 ) -> None:
     """Train a network on simulated frames and export it."""
     import dataclasses
 
     import torch
 
-    from scatterlens_models.training.recipe import continued
-    from scatterlens_models.training.run import RECIPES, run_training
+    from scatterlens_models.nets import METHODS
+    from scatterlens_models.training.recipe import continued, slim
+    from scatterlens_models.training.run import run_training
 
-    if recipe not in RECIPES:
-        raise typer.BadParameter(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    method = recipe.removeprefix("slim-")
+    if method not in METHODS or not recipe.startswith("slim-"):
+        raise typer.BadParameter(f"no recipe {recipe!r}; there is slim- and {', '.join(METHODS)}")
     torch.set_num_threads(threads)
-    chosen = dataclasses.replace(RECIPES[recipe](passes, seed), input_size=size)
+    chosen = dataclasses.replace(slim(method, passes, seed), input_size=size)
     if specialised is not None:
         chosen = dataclasses.replace(chosen, specialised=specialised)
-    if start is not None:
+    if operation is not None:
+        # Alternate training gives each of its phases the gentler cycle itself.
+        chosen = dataclasses.replace(chosen, start=str(start or ""))
+    elif start is not None:
         chosen = continued(chosen, start)
     columns = (
         TextColumn("{task.description}"),
@@ -95,7 +116,9 @@ def train(
                 bar.console.print(f"{progress.passes} passes: mAP {progress.mean_ap:.4f}")
             bar.update(task, description=text, total=progress.steps, completed=progress.step)
 
-        made = run_training(chosen, shards, run, bundle, recipe, frames, compiled, show)
+        made = run_training(
+            chosen, shards, run, bundle, recipe, frames, compiled, show, operation, gradients
+        )
     if made is not None:
         _console.print(f"bundle {made.name} {made.version} in {made.path}")
 

@@ -4,7 +4,7 @@ A vocabulary is a data file in `vocabularies/`; nothing else spells an attribute
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Vocabulary:
 
     name: str
     attributes: tuple[Attribute, ...]
+    confusions: tuple[tuple[int, ...], ...] = ()
+    """Indices of attributes that are mistaken for one another, a set each."""
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -61,11 +63,29 @@ class Vocabulary:
 
 
 def load_vocabulary(name: str) -> Vocabulary:
-    """Load a shipped vocabulary by name, such as `aam20`."""
+    """Load a shipped vocabulary by name, such as `aam20`.
+
+    Raises:
+        UnknownVocabularyError: no vocabulary of that name.
+        ValueError: the file's confusion sets hold an unknown attribute, one twice, or only one.
+    """
     path = _FOLDER / f"{name}.toml"
     shipped = sorted(p.stem for p in _FOLDER.glob("*.toml"))
     if name not in shipped:
         raise UnknownVocabularyError(f"no vocabulary {name!r}; shipped are {', '.join(shipped)}")
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     attributes = tuple(Attribute(**entry) for entry in content["attributes"])
-    return Vocabulary(name=content["name"], attributes=attributes)
+    vocabulary = Vocabulary(name=content["name"], attributes=attributes)
+    return replace(vocabulary, confusions=_confusions(vocabulary, content.get("confusions", [])))
+
+
+def _confusions(vocabulary: Vocabulary, sets: list[list[str]]) -> tuple[tuple[int, ...], ...]:
+    found = []
+    for ids in sets:
+        if len(ids) < 2 or len(set(ids)) < len(ids):
+            raise ValueError(
+                f"the confusion set {ids} of {vocabulary.name} must hold two different attributes"
+                " or more, each once"
+            )
+        found.append(tuple(vocabulary.index(attribute_id) for attribute_id in ids))
+    return tuple(found)

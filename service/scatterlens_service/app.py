@@ -20,7 +20,16 @@ from scatterlens_service.maps import StoredMaps
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.openapi import describe
 from scatterlens_service.resources import Gateway, State
-from scatterlens_service.routes import about, events, frames, pictures, results, search
+from scatterlens_service.routes import (
+    about,
+    events,
+    frames,
+    gradients,
+    pictures,
+    results,
+    search,
+    spread,
+)
 from scatterlens_service.settings import Settings
 from scatterlens_service.sweeping import sweep_forever
 
@@ -55,7 +64,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    for module in (frames, search, results, pictures, events, about):
+    for module in (frames, search, results, pictures, spread, gradients, events, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(about.probes)
     browser.add_page(app)

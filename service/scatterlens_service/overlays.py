@@ -47,10 +47,16 @@ def picture(bright: np.ndarray, mask: np.ndarray, colormap: str) -> np.ndarray:
 
 def evidence(cells: np.ndarray, reference: float, stored: StoredAnnotation) -> np.ndarray:
     """Map (cells) on the stored preview: max(map, 0) / reference in 0..1, 0 where masked."""
-    spread = overlay(
-        np.maximum(cells.astype(np.float32), 0), preview_placement(stored), stored.preview_mask
-    )
-    return np.clip(np.nan_to_num(spread) / max(reference, _TINY), 0, 1)
+    placed = preview_placement(stored)
+    return np.nan_to_num(evidence_on(cells, reference, placed, stored.preview_mask))
+
+
+def evidence_on(
+    cells: np.ndarray, reference: float, placement: Placement, mask: np.ndarray
+) -> np.ndarray:
+    """Map (cells) on any pixels: max(map, 0) / reference in 0..1, NaN where masked."""
+    spread = overlay(np.maximum(cells.astype(np.float32), 0), placement, mask)
+    return np.clip(spread / np.float32(max(reference, _TINY)), 0, 1)
 
 
 def preview_placement(stored: StoredAnnotation) -> Placement:

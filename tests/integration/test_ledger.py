@@ -378,6 +378,107 @@ def test_an_abandoned_job_counts_as_a_lost_lease_without_waiting(engine):
     assert state_of(engine, frame(1).id).state is State.QUARANTINED
 
 
+# --- pictures that need the pixels
+
+RING = {"gradients": "ring"}
+
+
+def ask_for_picture(engine, frame_id: str, model=AAM, parameters=RING) -> None:
+    with ledger.writing(engine) as session:
+        ledger.queue_render(session, frame_id, model, parameters)
+
+
+def render_of(engine, frame_id: str, parameters=RING) -> ledger.StoredRender | None:
+    with ledger.reading(engine) as session:
+        return ledger.get_render(session, frame_id, AAM.version, parameters)
+
+
+def kinds(engine) -> list[str]:
+    with ledger.reading(engine) as session:
+        return [event.kind for event in ledger.events_after(session, 0)]
+
+
+def test_a_picture_is_queued_once_for_its_parameters_and_says_where_it_lies(engine):
+    frame_id = annotate(engine, 1, ring=0.9)
+    assert render_of(engine, frame_id) is None
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ask_for_picture(engine, frame_id), range(16)))
+    ask_for_picture(engine, frame_id, parameters={"gradients": "halo"})
+    ring, halo = lease(engine)
+    assert (ring.kind, ring.frame_id, ring.model, ring.parameters) == (
+        "render",
+        frame_id,
+        AAM,
+        RING,
+    )
+    assert halo.parameters == {"gradients": "halo"}
+    told = kinds(engine)
+    with ledger.writing(engine) as session:
+        assert ledger.complete_render(session, ring, "c" * 64)
+        assert not ledger.complete_render(session, ring, "d" * 64)
+        assert ledger.fail(session, halo, UNREADABLE)
+    assert render_of(engine, frame_id) == ledger.StoredRender(State.DONE, "c" * 64, None)
+    failed = render_of(engine, frame_id, {"gradients": "halo"})
+    assert failed == ledger.StoredRender(State.FAILED, None, UNREADABLE)
+    # Nothing of it is an event of the frame, or changes where the frame stands.
+    assert kinds(engine) == told
+    assert state_of(engine, frame_id).state is State.DONE
+    ask_for_picture(engine, frame_id)
+    assert lease(engine) == []
+
+
+def test_pictures_come_after_live_frames_and_before_batches(engine):
+    frame_id = annotate(engine, 1, ring=0.9)
+    submit(engine, frame(2), queue=ledger.BATCH)
+    ask_for_picture(engine, frame_id)
+    submit(engine, frame(3))
+    with ledger.reading(engine) as session:
+        assert ledger.queues_to_ring(session, 0) == [ledger.LIVE, ledger.RENDER, ledger.BATCH]
+        assert ledger.queue_status(session).queued == 3
+    assert [job.frame_id for job in lease(engine)] == [frame(3).id, frame_id, frame(2).id]
+
+
+def test_a_picture_is_fenced_and_quarantined_as_an_annotation_is(engine):
+    frame_id = annotate(engine, 1, ring=0.9)
+    told = kinds(engine)
+    ask_for_picture(engine, frame_id)
+    (late,) = lease(engine)
+    expire(engine)
+    lease(engine, worker="other")
+    with ledger.writing(engine) as session:
+        assert not ledger.complete_render(session, late, "c" * 64)
+    expire(engine)
+    lease(engine)
+    expire(engine)
+    found = render_of(engine, frame_id)
+    assert found is not None
+    assert found.state is State.QUARANTINED
+    assert found.reason is not None
+    assert found.reason.type == "no_verdict"
+    assert kinds(engine) == told
+
+    ask_for_picture(engine, frame_id, parameters={"gradients": "halo"})
+    for expected in (State.QUEUED, State.QUARANTINED):
+        (job,) = lease(engine)
+        with ledger.writing(engine) as session:
+            assert ledger.crashed(session, job, CRASH) is expected
+    assert kinds(engine) == told
+
+
+def test_all_that_models_say_about_a_frame_is_found_first_asked_first(engine):
+    submit(engine, frame(1), models=(VGG, AAM))
+    (job,) = lease(engine, versions=[AAM.version])
+    with ledger.writing(engine) as session:
+        assert ledger.complete(session, job, answer(ring=0.9))
+    ask_for_picture(engine, frame(1).id)
+    submit(engine, frame(2))
+    with ledger.reading(engine) as session:
+        said = ledger.all_annotations(session, frame(1).id)
+        assert ledger.all_annotations(session, "0" * 64) == []
+    assert [(one.model, one.state) for one in said] == [(VGG, State.QUEUED), (AAM, State.DONE)]
+    assert [score.attribute for score in said[1].scores] == ["ring"]
+
+
 # --- watching over
 
 

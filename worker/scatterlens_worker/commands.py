@@ -13,9 +13,9 @@ from rich.console import Console
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.session import DeviceError
 from scatterlens_service.bundles import NoModelError
+from scatterlens_service.ledger import QUEUES
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
-from scatterlens_worker.drain import ANNOTATE_QUEUES
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
 
@@ -53,7 +53,7 @@ def worker(
             # Imported only here: the embedded mode needs no consumer.
             from scatterlens_worker.celery_app import run_celery
 
-            run_celery(runtime, list(ANNOTATE_QUEUES))
+            run_celery(runtime, list(QUEUES))
 
 
 def _stop_by_signal(runtime: Runtime) -> None:

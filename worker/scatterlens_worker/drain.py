@@ -2,26 +2,28 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames
 from scatterlens_models.decoding import DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
+from scatterlens_models.gradients import NoGradientsError
+from scatterlens_models.preprocess import prepare
 from scatterlens_models.session import ModelSession
 from scatterlens_models.stored import pack
 from scatterlens_service import ledger
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
+from scatterlens_service.gradients import attribute_in, pack_maps
 from scatterlens_service.ledger import LeasedJob
 from scatterlens_worker import results
 from scatterlens_worker.runtime import Runtime
 
 _log = logging.getLogger(__name__)
-
-ANNOTATE_QUEUES = (ledger.LIVE, ledger.BATCH)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class _Work:
     decode_ms: float
 
 
-def drain(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) -> bool:
+def drain(runtime: Runtime, queues: Sequence[str] = ledger.QUEUES) -> bool:
     """Work until the queues are empty, the runtime stops, or `drain_seconds` are over.
 
     Returns whether rows may be left.
@@ -43,7 +45,7 @@ def drain(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) -> bool:
     return True
 
 
-def work_one_batch(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) -> int:
+def work_one_batch(runtime: Runtime, queues: Sequence[str] = ledger.QUEUES) -> int:
     """Lease and decide one batch; returns how many jobs it had."""
     limit = max(session.batch for session in runtime.sessions.values())
     with ledger.reading(runtime.engine) as session:
@@ -76,6 +78,7 @@ def work_one_batch(runtime: Runtime, queues: Sequence[str] = ANNOTATE_QUEUES) ->
 def _decide_all(runtime: Runtime, jobs: Sequence[LeasedJob]) -> None:
     decoded: dict[str, tuple[Frame, float]] = {}
     by_version: dict[str, list[LeasedJob]] = {}
+    renders: list[LeasedJob] = []
     for position, job in enumerate(jobs):
         if runtime.stop.is_set():
             # On the way out: what is not begun goes back at once, not when its lease ends.
@@ -88,10 +91,15 @@ def _decide_all(runtime: Runtime, jobs: Sequence[LeasedJob]) -> None:
             if frame is None:
                 continue
             decoded[job.frame_id] = (frame, 1e3 * (time.perf_counter() - started))
-        by_version.setdefault(job.model.version, []).append(job)
+        if job.kind == "render":
+            renders.append(job)
+        else:
+            by_version.setdefault(job.model.version, []).append(job)
     for version, group in by_version.items():
         work = [_Work(job, *decoded[job.frame_id]) for job in group]
         _annotate(runtime, runtime.sessions[version], work)
+    for job in renders:
+        _render(runtime, job, decoded[job.frame_id][0])
 
 
 def _decode(runtime: Runtime, job: LeasedJob) -> Frame | None:
@@ -138,16 +146,45 @@ def _commit(
     runtime: Runtime, model: ModelSession, work: _Work, annotation: FrameAnnotation
 ) -> None:
     job = work.job
-    try:
+    with _blaming(runtime, job):
         blob = runtime.blobs.put_bytes(pack(annotation.stored))
         row = results.to_row(work.frame, annotation, model, blob, work.decode_ms)
         with ledger.writing(runtime.engine) as session:
             if not ledger.complete(session, job, row):
-                _log.warning("late result for %s refused: leased again since", job.frame_id)
+                _warn_of_fencing(job)
+
+
+def _render(runtime: Runtime, job: LeasedJob, frame: Frame) -> None:
+    """Compute the gradient maps that a render job asks for, and commit them."""
+    with _blaming(runtime, job):
+        try:
+            model = runtime.gradients(job.model.version)
+        except NoGradientsError as error:
+            with ledger.writing(runtime.engine) as session:
+                ledger.fail(session, job, results.no_gradients(error))
+            return
+        prepared, _ = prepare(frame, model.bundle.preprocess)
+        position = model.bundle.vocabulary.ids.index(attribute_in(job.parameters))
+        maps = model.maps(prepared[np.newaxis], position)
+        blob = runtime.blobs.put_bytes(pack_maps({name: of[0] for name, of in maps.items()}))
+        with ledger.writing(runtime.engine) as session:
+            if not ledger.complete_render(session, job, blob):
+                _warn_of_fencing(job)
+
+
+@contextmanager
+def _blaming(runtime: Runtime, job: LeasedJob) -> Iterator[None]:
+    """What goes wrong in the block speaks against the job, unless database or disk are away."""
+    try:
+        yield
     except (OperationalError, OSError):
         raise
     except Exception:
         _abandon(runtime, job)
+
+
+def _warn_of_fencing(job: LeasedJob) -> None:
+    _log.warning("late result for %s refused: leased again since", job.frame_id)
 
 
 def _abandon(runtime: Runtime, job: LeasedJob) -> None:

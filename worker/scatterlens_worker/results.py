@@ -7,6 +7,7 @@ from typing import Any
 from scatterlens_models.annotate import FrameAnnotation
 from scatterlens_models.decoding import DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
+from scatterlens_models.gradients import NoGradientsError
 from scatterlens_models.session import ModelSession
 from scatterlens_service.ledger import NewAnnotation, Score, Verdict
 
@@ -71,6 +72,16 @@ def crashed(error: DecodeCrashed) -> Verdict:
         title=f"Reading this file {how}, twice",
         detail="It was read in a process of its own with limits; that process was ended.",
         remedy="Look whether the file opens elsewhere, write it anew, and send it again.",
+    )
+
+
+def no_gradients(error: NoGradientsError) -> Verdict:
+    """Verdict on a picture that the model cannot give."""
+    return Verdict(
+        type="no_gradients",
+        title="The model has no gradient maps",
+        detail=str(error),
+        remedy="Ask for another model; GET /api/v1/models says which have them.",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Self
 
 from scatterlens_models.bundle import Bundle, BundleError, find_bundle, load_bundle
 from scatterlens_models.decoding import DecodeChild
+from scatterlens_models.gradients import GradientSession
 from scatterlens_models.session import Device, ModelSession
 from scatterlens_service import ledger
 from scatterlens_service.bell import open_bell
@@ -48,6 +49,7 @@ class Runtime:
         self.bell = open_bell(settings.redis_url)
         self.sessions: dict[str, ModelSession] = {}
         """By model version."""
+        self._gradients: dict[str, GradientSession] = {}
         self._reloaded = 0.0
         for bundle in active_bundles(settings):
             self._open(bundle)
@@ -59,6 +61,17 @@ class Runtime:
         session = ModelSession(bundle, self.device, self.require_gpu)
         self.sessions[bundle.version] = session
         _log.info("%s %s runs on %s", bundle.name, bundle.version, session.provider)
+
+    def gradients(self, version: str) -> GradientSession:
+        """The second graph of a model that is open; loaded when it is first needed.
+
+        Raises:
+            NoGradientsError: its bundle was exported without one.
+        """
+        if version not in self._gradients:
+            bundle = self.sessions[version].bundle
+            self._gradients[version] = GradientSession(bundle, self.device)
+        return self._gradients[version]
 
     def reload(self) -> None:
         """Open the bundles that were installed since; those already open go on serving.

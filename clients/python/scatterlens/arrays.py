@@ -9,6 +9,8 @@ from scatterlens.transport import Transport
 if TYPE_CHECKING:
     import numpy as np
 
+_ACCEPTED = 202
+
 
 class GatewayArrays:
     """Arrays of results that a gateway holds."""
@@ -27,6 +29,19 @@ class GatewayArrays:
     def picture(self, annotation: Annotation, attribute: str) -> bytes:
         """As `Arrays.picture`."""
         return self._fetch(annotation, f"overlays/{attribute}.png")
+
+    def spread(self, frame_id: str, attribute: str) -> "np.ndarray":
+        """Return the spread of an attribute's maps over models, on detector pixels."""
+        path = f"frames/{frame_id}/overlays/{attribute}/spread.npy"
+        return _array(self._transport.request("GET", path).content)
+
+    def gradients(
+        self, frame_id: str, method: str, attribute: str, model: str | None, wait: float
+    ) -> "np.ndarray | None":
+        """Return a gradient map on detector pixels; None while no worker has computed it."""
+        path = f"frames/{frame_id}/gradients/{method}/{attribute}.npy"
+        answer = self._transport.request("GET", path, params={"model": model, "wait": wait})
+        return None if answer.status_code == _ACCEPTED else _array(answer.content)
 
     def _fetch(self, annotation: Annotation, name: str) -> bytes:
         model = f"{annotation.model.name}@{annotation.model.version}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from pydantic import TypeAdapter
 
@@ -25,6 +25,7 @@ from scatterlens.files import File, label, open_file, sha256
 from scatterlens.result import Result
 from scatterlens.schemas import (
     Annotation,
+    Annotations,
     AttributeInfo,
     Event,
     FrameDetail,
@@ -39,6 +40,9 @@ from scatterlens.schemas import (
     SubmittedFrame,
 )
 from scatterlens.transport import Transport, read
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _POLL_S = 5.0
 """Longest single question to the gateway for a verdict; longer waits ask again."""
@@ -210,6 +214,74 @@ class Client:
     def result(self, frame_id: str, *, wait: float = 60.0, model: str | None = None) -> Result:
         """Return what was seen in a frame sent before; raises as `annotate` does."""
         return self._wait_for(frame_id, wait, model, threading.Event())
+
+    def annotations(self, frame_id: str, *, wait: float = 60.0) -> Annotations:
+        """Return what every model says that was asked about a frame, and how far they agree.
+
+        A model that failed over the frame is part of the answer, with its reason.
+
+        Raises:
+            StillPending: a model has not decided within `wait` seconds; the frame stays queued.
+            TransportError, ApiError: the gateway was not reached, or said no.
+
+        """
+        ends = time.monotonic() + wait
+        while True:
+            left = max(ends - time.monotonic(), 0.0)
+            answer = self._transport.get(
+                Annotations,
+                f"frames/{frame_id}/annotations",
+                wait=round(min(left, _POLL_S), 3),
+            )
+            if all(one.state.is_final for one in answer.annotations):
+                return answer
+            if time.monotonic() >= ends:
+                raise StillPending(frame_id, wait)
+            time.sleep(_BETWEEN_POLLS_S)
+
+    def spread(self, frame_id: str, attribute: str) -> "np.ndarray":
+        """Return where models differ over an attribute: float32 (H, W), 0 to 0.5, NaN if masked.
+
+        Raises:
+            NotFound: no model knows the attribute.
+            ApiError: fewer than two models have decided; the text says what helps.
+            TransportError: the gateway was not reached.
+
+        """
+        return self._arrays.spread(frame_id, attribute)
+
+    def gradients(
+        self,
+        frame_id: str,
+        method: str,
+        attribute: str,
+        *,
+        model: str | None = None,
+        wait: float = 60.0,
+    ) -> "np.ndarray":
+        """Return a gradient map on detector pixels: float32 (H, W), NaN where masked.
+
+        A worker computes it when it is first asked for; `method` is one of the `gradient_maps`
+        that `models()` lists.
+
+        Raises:
+            NotFound: no such attribute or method, or the model has no gradient maps.
+            ApiError: the map cannot be computed; the text says why.
+            StillPending: not computed within `wait` seconds; it stays queued.
+            TransportError: the gateway was not reached.
+
+        """
+        ends = time.monotonic() + wait
+        while True:
+            left = max(ends - time.monotonic(), 0.0)
+            found = self._arrays.gradients(
+                frame_id, method, attribute, model, round(min(left, _POLL_S), 3)
+            )
+            if found is not None:
+                return found
+            if time.monotonic() >= ends:
+                raise StillPending(frame_id, wait)
+            time.sleep(_BETWEEN_POLLS_S)
 
     def _wait_for(
         self, frame_id: str, wait: float, model: str | None, abandoned: threading.Event

@@ -137,6 +137,43 @@ class Annotation(Wire):
     reason: Reason | None = None
 
 
+class Agreement(Wire):
+    """One attribute of one frame as all the models saw it that have decided and know it."""
+
+    id: str
+    models: int
+    """How many model versions know the attribute."""
+    mean_probability: Probability
+    spread: Probability
+    """Largest minus smallest probability."""
+    tags: int
+    """How many of them tag it."""
+    agree: bool
+    """All of them tag it, or none does."""
+    map_overlap: Probability | None
+    """Share of the evidence that lies in the same places, mean over pairs of the models that tag
+    it: 1 = they look at the same, 0 = nowhere at the same. None where fewer than two tag it, or
+    one of these has no evidence for it inside the frame."""
+
+
+class Annotations(Wire):
+    """All that model versions say about one frame, and how far they agree."""
+
+    frame_id: str
+    annotations: list[Annotation]
+    """Of each model version that was asked, production first; decided or not."""
+    agreement: list[Agreement]
+    """By the annotations that are done; in the order of production's vocabulary, then others."""
+
+
+class Rendering(Wire):
+    """A picture that a worker has yet to compute: ask again after `Retry-After` seconds."""
+
+    frame_id: str
+    state: State
+    model: ModelRef
+
+
 class FrameSummary(Wire):
     """A frame in a list."""
 
@@ -199,6 +236,8 @@ class ModelInfo(Wire):
     active: bool
     production: bool
     attention_names: list[str]
+    gradient_maps: list[str] = Field(default_factory=list)
+    """Gradient maps that can be asked for; empty where the bundle has no graph for them."""
     metrics: dict[str, object] = Field(default_factory=dict)
 
 

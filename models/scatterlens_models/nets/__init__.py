@@ -7,14 +7,22 @@ from scatterlens_models.nets.aam import AAMVGG, ABLATIONS, FashionNet
 from scatterlens_models.nets.aam.fashion import STAGES
 from scatterlens_models.nets.backbones import BACKBONES, PlainNet
 from scatterlens_models.nets.layers import Net
+from scatterlens_models.nets.loss_attention import PATCH_BACKBONES, build_patch_net
+from scatterlens_models.nets.maap import MAAPNet
 from scatterlens_models.vocabulary import Vocabulary
 
 Builder = Callable[[Vocabulary, float, int, int], Net]
 """(vocabulary, width, in_channels, poolings) to a network."""
 
 
-def _plain(backbone: str, vocabulary: Vocabulary, width: float, channels: int, poolings: int):
+def _plain(
+    backbone: str, vocabulary: Vocabulary, width: float, channels: int, poolings: int
+) -> Net:
     return PlainNet(backbone, len(vocabulary.ids), width, channels, poolings)
+
+
+def _maap(backbone: str, vocabulary: Vocabulary, width: float, channels: int, poolings: int) -> Net:
+    return MAAPNet(backbone, len(vocabulary.ids), width, channels, poolings)
 
 
 def _aam(
@@ -35,6 +43,19 @@ def _aam(
     )
 
 
+def _patches(
+    pooling: str,
+    capsules: bool,
+    backbone: str,
+    vocabulary: Vocabulary,
+    width: float,
+    channels: int,
+    poolings: int,
+) -> Net:
+    attributes = len(vocabulary.ids)
+    return build_patch_net(pooling, backbone, attributes, width, channels, poolings, capsules)
+
+
 def _fashion(
     layers: int, attention: bool, vocabulary: Vocabulary, width: float, channels: int, poolings: int
 ) -> Net:
@@ -42,10 +63,28 @@ def _fashion(
     return FashionNet(layers, len(vocabulary.ids), attention, width, channels)  # pyright: ignore[reportArgumentType]
 
 
+_PATCH_METHODS = {
+    "loss_attention": ("loss", False),
+    "mean": ("mean", False),
+    "attention": ("attention", False),
+    "gated": ("gated", False),
+    "loss_attention_capsule": ("loss", True),
+    "routing": ("routing", True),
+}
+"""How patches decide, and whether they are capsules."""
+
 METHODS: dict[str, Builder] = {
     "aam": partial(_aam, None),
     **{f"aam_{name}": partial(_aam, name) for name in ABLATIONS},
     **{name: partial(_plain, name) for name in BACKBONES},
+    **{f"maap_{name}": partial(_maap, name) for name in BACKBONES},
+    # Discriminative attention is a loss: the network is the plain one.
+    **{f"icasc_{name}": partial(_plain, name) for name in BACKBONES},
+    **{
+        f"{name}_{backbone}": partial(_patches, pooling, capsules, backbone)
+        for name, (pooling, capsules) in _PATCH_METHODS.items()
+        for backbone in PATCH_BACKBONES
+    },
     **{f"fashion{layers}": partial(_fashion, layers, False) for layers in STAGES},
     **{f"fashion{layers}_aam": partial(_fashion, layers, True) for layers in STAGES},
 }

@@ -13,6 +13,8 @@ from torch import nn
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
 from scatterlens_models.evaluation.calibration import fit_temperatures, fit_thresholds, sigmoid
+from scatterlens_models.gradients import GRADIENT_FILE
+from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.training.examples import Examples
@@ -134,6 +136,7 @@ def export(
     folder: Path,
     name: str,
     provenance: dict[str, Any],
+    gradients: bool = False,
 ) -> Bundle:
     """Calibrate a trained network on validation frames and write its bundle.
 
@@ -144,6 +147,10 @@ def export(
         folder: where the bundle comes to lie; replaced as a whole.
         name: name of the line of models.
         provenance: data sets, seeds and versions that the weights come from.
+        gradients: also write the graph of gradient maps, see `training.gradient_export`.
+
+    Raises:
+        ExportError: a graph that cannot be written, or that differs from the network.
     """
     vocabulary = load_vocabulary(recipe.vocabulary)
     net.eval()
@@ -168,6 +175,13 @@ def export(
         partial / "model.onnx",
         bool(net.attention_names),
     )
+    gradient_maps: list[str] = []
+    if gradients:
+        # Here, because that module takes its error and tolerance from this one.
+        from scatterlens_models.training.gradient_export import write_gradient_onnx
+
+        write_gradient_onnx(net, validation.x[:5].float(), partial / GRADIENT_FILE)
+        gradient_maps = list(MAPS)
     novelty = novelty_arrays(seen.features.astype(np.float64))
     np.savez(partial / "novelty.npz", allow_pickle=False, **novelty)
     seal_bundle(
@@ -186,6 +200,7 @@ def export(
             "additive": net.additive,
             "attention_names": list(net.attention_names),
             "map_scale": scale,
+            "gradient_maps": gradient_maps,
             "recipe": json.loads(recipe.to_json()),
             "provenance": provenance,
             "metrics": {},

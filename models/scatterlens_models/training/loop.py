@@ -11,16 +11,11 @@ import numpy as np
 import torch
 
 from scatterlens_models.evaluation.metrics import mean_average_precision
-from scatterlens_models.losses.labels import total_loss
-from scatterlens_models.losses.specialised import (
-    sampled_specialised_backward,
-    specialised_backward,
-)
 from scatterlens_models.nets import build
-from scatterlens_models.nets.aam import AAMVGG
-from scatterlens_models.nets.layers import Net, TrainingOutput
+from scatterlens_models.nets.layers import Net
 from scatterlens_models.training.checkpoint import load_checkpoint, save_checkpoint
 from scatterlens_models.training.examples import Examples, halve, turn
+from scatterlens_models.training.objective import backward
 from scatterlens_models.training.optimiser import optimisers
 from scatterlens_models.training.recipe import Recipe, read_recipe
 from scatterlens_models.vocabulary import load_vocabulary
@@ -85,26 +80,6 @@ def predict(net: Net, x: torch.Tensor, batch: int = 32) -> np.ndarray:
     return torch.cat(parts).float().numpy()
 
 
-def _backward(
-    net: Net, recipe: Recipe, output: TrainingOutput, labels: torch.Tensor, step: int
-) -> torch.Tensor:
-    if recipe.specialised == "none":
-        loss = total_loss(output, labels)
-        loss.backward()
-        return loss.detach()
-    if not isinstance(net, AAMVGG):
-        raise ValueError(f"{recipe.method} has no branches to specialise; use specialised='none'")
-    branches = [p for block in net.branch_parameters() for p in block]
-    groups = net.groups
-    if recipe.specialised == "sampled":
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        drawn = int(torch.randint(len(groups), (), generator=generator))
-        return sampled_specialised_backward(output, labels, groups, branches, drawn)
-    own = {id(p) for p in branches}
-    shared = [p for p in net.parameters() if id(p) not in own]
-    return specialised_backward(output, labels, groups, shared, branches)
-
-
 def train(
     recipe: Recipe,
     training: Examples,
@@ -167,8 +142,8 @@ def train(
             group["lr"] = peak * cycle(step, steps, recipe.warm_up)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        output = forward(x.contiguous(memory_format=torch.channels_last))
-        loss = float(_backward(net, recipe, output, training.labels[indices], step))
+        x = x.contiguous(memory_format=torch.channels_last)
+        loss = float(backward(net, recipe, x, forward(x), training.labels[indices], step))
         for optimizer in optimizers:
             optimizer.step()
         step += 1

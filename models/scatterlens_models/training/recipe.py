@@ -3,7 +3,9 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+Objective = Literal["labels", "patches", "margin", "a_ch", "a_px"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,12 @@ class Recipe:
     """Side S of the prepared frame, in network pixels."""
     poolings: int = 3
     """The last map is S / 2**poolings cells wide; 16 or more, so that a map can sit on a ring."""
+    objective: Objective = "labels"
+    """What is made small; see `training.objective`."""
     specialised: Literal["none", "sampled", "exact"] = "none"
     """Whether attention branches learn from their own group alone (methods with branches)."""
+    patch_weight: float = 0.1
+    """Largest weight of the patch term (gamma of Shi et al.), where the objective has one."""
     passes: int = 60_000
     """Frames shown in all, repetitions counted."""
     batch: int = 16
@@ -42,6 +48,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.specialised not in ("none", "sampled", "exact"):
             raise ValueError(f"specialised is none, sampled or exact, not {self.specialised!r}")
+        if self.objective not in get_args(Objective):
+            raise ValueError(
+                f"objective is one of {', '.join(get_args(Objective))}, not {self.objective!r}"
+            )
+        if self.specialised != "none" and self.objective != "labels":
+            raise ValueError("the specialised loss goes with the objective `labels` alone")
         if not 0 <= self.small_share <= 1:
             raise ValueError(f"small_share is a share between 0 and 1, not {self.small_share}")
 
@@ -55,14 +67,22 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def slim_aam(passes: int = 60_000, seed: int = 1) -> Recipe:
-    """The attention network at a quarter of the width."""
-    return Recipe(method="aam", specialised="sampled", passes=passes, seed=seed)
+def slim(method: str, passes: int = 60_000, seed: int = 1) -> Recipe:
+    """A network at a quarter of the width with the loss that its paper gives it.
 
-
-def slim_vgg(passes: int = 60_000, seed: int = 1) -> Recipe:
-    """Its plain twin: same width, budget and schedule."""
-    return Recipe(method="vgg16", passes=passes, seed=seed)
+    Every method has the same width, budget and schedule, so that they compare.
+    """
+    objective: Objective = "labels"
+    if method.startswith("loss_attention"):
+        objective = "patches"
+    elif method.startswith("routing"):
+        objective = "margin"
+    elif method.startswith("icasc"):
+        objective = "a_ch"
+    specialised = "sampled" if method == "aam" else "none"
+    return Recipe(
+        method=method, objective=objective, specialised=specialised, passes=passes, seed=seed
+    )
 
 
 def continued(recipe: Recipe, start: Path) -> Recipe:
@@ -74,6 +94,3 @@ def continued(recipe: Recipe, start: Path) -> Recipe:
         filter_rate=recipe.filter_rate / 2,
         learning_rate=recipe.learning_rate / 2,
     )
-
-
-RECIPES = {"slim-aam": slim_aam, "slim-vgg": slim_vgg}

@@ -9,13 +9,11 @@ import torch
 
 from scatterlens_models.bundle import Bundle
 from scatterlens_models.synthetic.dataset import open_shards
+from scatterlens_models.training.alternate import alternate
 from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import Progress, train
-from scatterlens_models.training.recipe import RECIPES, Recipe, read_recipe
-
-__all__ = ["RECIPES", "run_training"]
-
+from scatterlens_models.training.recipe import Recipe, read_recipe
 
 _FRAMES = "frames.txt"
 """In the folder of a run that has ended: which frames its weights have seen."""
@@ -30,6 +28,8 @@ def run_training(
     frames: int | None,
     compiled: bool,
     report: Callable[[Progress], None],
+    operation: str | None = None,
+    gradients: bool = False,
 ) -> Bundle | None:
     """Train on `shards/train`, watch mAP on `shards/test`, calibrate on `shards/validation`.
 
@@ -44,6 +44,8 @@ def run_training(
         frames: use only the first frames of the training split.
         compiled: fuse kernels with torch.compile.
         report: called with the progress.
+        operation: train a MAAP network alternately, on frames that this operation makes, too.
+        gradients: give the bundle the graph of inner gradient maps.
 
     Raises:
         ValueError: the folder belongs to another recipe, or the run to start from has not ended.
@@ -55,7 +57,11 @@ def run_training(
     learned = f"{shards.name}/train, first {len(training.x)} frames, simulated"
     if recipe.start:
         learned = f"{learned_frames(Path(recipe.start))}; then {learned}"
-    net = train(recipe, training, watched, folder, compiled=compiled, report=report)
+    if operation is None:
+        net = train(recipe, training, watched, folder, compiled=compiled, report=report)
+    else:
+        net = alternate(recipe, training, watched, folder, operation, report=report)
+        (folder / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
     (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
     if bundle is None:
         return None
@@ -72,7 +78,7 @@ def run_training(
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    return export(net, recipe, validation, bundle, name, provenance)
+    return export(net, recipe, validation, bundle, name, provenance, gradients)
 
 
 def learned_frames(checkpoint: Path) -> str:

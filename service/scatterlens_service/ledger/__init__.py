@@ -16,11 +16,13 @@ the event loop. Put files into the blob store *before* the transaction that name
 and ring the bell *after* it.
 
 - taking in: `submit` `queue_jobs` (adds a model: `?model=`) `remember_request` (`Idempotency-Key`)
-- working: `lease` `has_queued` `heartbeat` `complete` `fail` `crashed` `release` `abandon`
-  `forget_worker`
+  `queue_render` (a picture that needs the pixels)
+- working: `lease` `has_queued` `heartbeat` `complete` `complete_render` `fail` `crashed` `release`
+  `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
-- reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `models_of` `job_states`
+- reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
+  `get_render` `models_of` `job_states`
 - telling: `events_after` `last_event_id`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
 
@@ -29,12 +31,19 @@ not filtered by it: ask `get_frame(..., sees=...)` first. Records (`records.py`)
 the wire's names. SQLAlchemy's `OperationalError` means the database is away or full: answer 503.
 """
 
-from scatterlens_service.ledger.annotations import annotations_of, get_annotation, models_of
+from scatterlens_service.ledger.annotations import (
+    all_annotations,
+    annotations_of,
+    get_annotation,
+    get_render,
+    models_of,
+)
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.jobs import (
     abandon,
     complete,
+    complete_render,
     crashed,
     fail,
     forget_worker,
@@ -72,6 +81,7 @@ from scatterlens_service.ledger.records import (
     SeenWorker,
     Sender,
     StoredAnnotation,
+    StoredRender,
     Submitted,
     Verdict,
     WorkerReport,
@@ -86,9 +96,12 @@ from scatterlens_service.ledger.search import (
 from scatterlens_service.ledger.submissions import (
     BATCH,
     LIVE,
+    QUEUES,
+    RENDER,
     IdempotencyConflictError,
     job_states,
     queue_jobs,
+    queue_render,
     remember_request,
     submit,
 )
@@ -97,6 +110,8 @@ __all__ = [
     "BATCH",
     "DEFAULT_DAYS",
     "LIVE",
+    "QUEUES",
+    "RENDER",
     "ROLES",
     "SCOPES",
     "BadFilterError",
@@ -117,14 +132,17 @@ __all__ = [
     "SeenWorker",
     "Sender",
     "StoredAnnotation",
+    "StoredRender",
     "Submitted",
     "TagTerm",
     "Verdict",
     "WorkerReport",
     "abandon",
+    "all_annotations",
     "annotations_of",
     "authenticate",
     "complete",
+    "complete_render",
     "crashed",
     "create_key",
     "events_after",
@@ -132,6 +150,7 @@ __all__ = [
     "forget_worker",
     "get_annotation",
     "get_frame",
+    "get_render",
     "has_expired",
     "has_queued",
     "heartbeat",
@@ -143,6 +162,7 @@ __all__ = [
     "models_of",
     "open_engine",
     "queue_jobs",
+    "queue_render",
     "queue_status",
     "queues_to_ring",
     "reading",

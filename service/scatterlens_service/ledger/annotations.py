@@ -1,6 +1,7 @@
 """Reading what models said about frames. Visibility is the caller's: ask `get_frame` first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
@@ -10,9 +11,11 @@ from scatterlens_service.ledger.records import (
     ModelVersion,
     Score,
     StoredAnnotation,
+    StoredRender,
     Verdict,
     to_datetime,
 )
+from scatterlens_service.ledger.submissions import render_key
 from scatterlens_service.ledger.tables import Annotation, Job
 from scatterlens_service.ledger.tables import Score as ScoreTable
 
@@ -26,27 +29,14 @@ def annotations_of(
     session: Session, frame_ids: Collection[str], version: str
 ) -> dict[str, StoredAnnotation]:
     """Where many frames stand with one model version; frames never asked for are absent."""
-    rows = session.execute(
-        select(Job, Annotation)
-        .outerjoin(
-            Annotation,
-            and_(
-                Annotation.frame_id == Job.frame_id,
-                Annotation.model_version == Job.model_version,
-            ),
-        )
-        .where(
-            Job.kind == "annotate",
-            Job.model_version == version,
-            Job.frame_id.in_(list(frame_ids)),
-        )
-    ).all()
-    scores = _scores(session, [row.id for _, row in rows if row is not None])
-    return {
-        job.frame_id: _record(job, row, scores.get(row.id, ()) if row is not None else ())
-        for job, row in rows
-        if job.frame_id is not None
-    }
+    asked = _asked().where(Job.model_version == version, Job.frame_id.in_(list(frame_ids)))
+    return {one.frame_id: one for one in _records(session, session.execute(asked).all())}
+
+
+def all_annotations(session: Session, frame_id: str) -> list[StoredAnnotation]:
+    """Where one frame stands with each model version that was asked about it, first asked first."""
+    asked = _asked().where(Job.frame_id == frame_id).order_by(Job.id)
+    return _records(session, session.execute(asked).all())
 
 
 def models_of(session: Session, frame_id: str) -> list[ModelVersion]:
@@ -57,6 +47,36 @@ def models_of(session: Session, frame_id: str) -> list[ModelVersion]:
         .order_by(Annotation.id)
     )
     return [ModelVersion(name, version) for name, version in rows]
+
+
+def get_render(
+    session: Session, frame_id: str, version: str, parameters: Mapping[str, str]
+) -> StoredRender | None:
+    """Where the drawing of these parameters stands; None if it was never asked for."""
+    key = render_key(frame_id, version, parameters)
+    job = session.scalar(select(Job).where(Job.key == key))
+    return None if job is None else StoredRender(State(job.state), job.blob, _reason(job))
+
+
+def _asked():
+    return (
+        select(Job, Annotation)
+        .outerjoin(
+            Annotation,
+            and_(
+                Annotation.frame_id == Job.frame_id,
+                Annotation.model_version == Job.model_version,
+            ),
+        )
+        .where(Job.kind == "annotate")
+    )
+
+
+def _records(session: Session, rows: Sequence[Any]) -> list[StoredAnnotation]:
+    scores = _scores(session, [row.id for _, row in rows if row is not None])
+    return [
+        _record(job, row, scores.get(row.id, ()) if row is not None else ()) for job, row in rows
+    ]
 
 
 def _scores(session: Session, annotation_ids: Collection[int]) -> dict[int, tuple[Score, ...]]:
@@ -73,7 +93,7 @@ def _scores(session: Session, annotation_ids: Collection[int]) -> dict[int, tupl
 
 def _record(job: Job, row: Annotation | None, scores: tuple[Score, ...]) -> StoredAnnotation:
     model = ModelVersion(job.model_name or "", job.model_version or "")
-    reason = None if job.reason is None else Verdict(**job.reason)
+    reason = _reason(job)
     frame_id = job.frame_id or ""
     if row is None:
         return StoredAnnotation(frame_id, model, State(job.state), reason=reason)
@@ -90,3 +110,7 @@ def _record(job: Job, row: Annotation | None, scores: tuple[Score, ...]) -> Stor
         time=to_datetime(row.time),
         reason=reason,
     )
+
+
+def _reason(job: Job) -> Verdict | None:
+    return None if job.reason is None else Verdict(**job.reason)

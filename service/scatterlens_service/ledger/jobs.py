@@ -22,12 +22,14 @@ from scatterlens_service.ledger.records import (
     Verdict,
     WorkerReport,
 )
-from scatterlens_service.ledger.submissions import BATCH, LIVE
+from scatterlens_service.ledger.submissions import QUEUES
 from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
 _FORGET_WORKER_SECONDS = 3600.0
+_TOLD = "annotate"
+"""The kind of job whose end is an event: a picture that fails says nothing about its frame."""
 
 
 def lease(
@@ -36,10 +38,10 @@ def lease(
     limit: int,
     lease_seconds: float,
     *,
-    queues: Sequence[str] = (LIVE, BATCH),
+    queues: Sequence[str] = QUEUES,
     versions: Collection[str] | None = None,
 ) -> list[LeasedJob]:
-    """Take up to `limit` queued annotate jobs, oldest first, earlier queues before later ones.
+    """Take up to `limit` queued jobs on frames, oldest first, earlier queues before later ones.
 
     With `versions`, only jobs for these model versions.
     """
@@ -103,6 +105,7 @@ def _lease_from(
             index=index,
             model=ModelVersion(job.model_name or "", job.model_version or ""),
             crashes=job.crashes,
+            parameters=job.parameters or {},
         )
         for job, sha256, index in rows
     ]
@@ -110,7 +113,7 @@ def _lease_from(
 
 def has_queued(
     session: Session,
-    queues: Sequence[str] = (LIVE, BATCH),
+    queues: Sequence[str] = QUEUES,
     *,
     versions: Collection[str] | None = None,
 ) -> bool:
@@ -184,6 +187,11 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     return True
 
 
+def complete_render(session: Session, job: LeasedJob, blob: str) -> bool:
+    """Say where the drawing lies and finish the job; False if it was fenced off."""
+    return _decide(session, job, State.DONE, blob=blob)
+
+
 def fail(session: Session, job: LeasedJob, verdict: Verdict) -> bool:
     """End the job with a typed verdict on its file; False if it was fenced off."""
     if not _decide(session, job, State.FAILED, verdict):
@@ -246,7 +254,7 @@ def sweep(session: Session) -> int:
             lease_until=None,
             finished=case((Job.lost_leases + 1 >= MAX_LOST_LEASES, Clock()), else_=None),
         )
-        .returning(Job.id, Job.state, Job.frame_id, Job.model_name, Job.model_version)
+        .returning(Job.id, Job.kind, Job.state, Job.frame_id, Job.model_name, Job.model_version)
         .execution_options(synchronize_session=False)
     ).all()
     dead = [row for row in expired if row.state == State.QUARANTINED]
@@ -268,7 +276,7 @@ def sweep(session: Session) -> int:
                     tags=[],
                 )
                 for row in dead
-                if row.frame_id is not None
+                if row.kind == _TOLD
             ],
         )
     return len(expired)
@@ -292,7 +300,7 @@ def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
         )
         return bool(session.scalar(oldest.order_by(Job.id).limit(1)))
 
-    return [queue for queue in (LIVE, BATCH) if is_forgotten(queue)]
+    return [queue for queue in QUEUES if is_forgotten(queue)]
 
 
 def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
@@ -334,7 +342,7 @@ def _decide(
     job: LeasedJob,
     state: State,
     verdict: Verdict | None = None,
-    **columns: int,
+    **columns: int | str,
 ) -> bool:
     """Move a leased job on, where this attempt still holds it."""
     moved = session.execute(
@@ -355,6 +363,8 @@ def _decide(
 
 
 def _tell(session: Session, kind: str, job: LeasedJob, tags: Sequence[str] = ()) -> None:
+    if job.kind != _TOLD:
+        return
     add_events(
         session,
         [

@@ -78,6 +78,8 @@ class LeasedJob:
     index: int | None
     model: ModelVersion
     crashes: int
+    parameters: Mapping[str, str]
+    """What a render job draws; empty for other kinds."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,15 @@ class StoredAnnotation:
     blob: str | None = None
     time: datetime | None = None
     reason: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class StoredRender:
+    """Where a render job stands, with what it drew once it is done."""
+
+    state: State
+    blob: str | None
+    reason: Verdict | None
 
 
 @dataclass(frozen=True)

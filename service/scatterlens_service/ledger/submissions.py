@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,10 @@ from scatterlens_service.ledger.records import ModelVersion, NewFrame, Sender, S
 from scatterlens_service.ledger.tables import Event, Frame, Job, Request, Submission, Table
 
 LIVE = "annotate.live"
+RENDER = "render"
 BATCH = "annotate.batch"
+QUEUES = (LIVE, RENDER, BATCH)
+"""All that annotating workers drain, the most urgent first."""
 
 
 class IdempotencyConflictError(ValueError):
@@ -106,22 +109,47 @@ def queue_jobs(
         "key",
         (
             {
-                "kind": "annotate",
+                **_new_job("annotate", frame_id, model, now),
                 "key": f"annotate:{frame_id}:{model.version}",
                 "queue": queue,
-                "frame_id": frame_id,
-                "model_name": model.name,
-                "model_version": model.version,
-                "state": State.QUEUED.value,
-                "attempt": 0,
-                "lost_leases": 0,
-                "crashes": 0,
-                "queued": now,
             }
             for frame_id in sorted(frame_ids)
             for model in models
         ),
     )
+
+
+def queue_render(
+    session: Session, frame_id: str, model: ModelVersion, parameters: Mapping[str, str]
+) -> None:
+    """Queue the drawing of these parameters of a frame, unless that was done before."""
+    row = {
+        **_new_job("render", frame_id, model, session.scalar(select(Clock()))),
+        "key": render_key(frame_id, model.version, parameters),
+        "queue": RENDER,
+        "parameters": dict(parameters),
+    }
+    _insert_new(session, Job, "key", [row])
+
+
+def render_key(frame_id: str, version: str, parameters: Mapping[str, str]) -> str:
+    """The unique key of a render job."""
+    said = ",".join(f"{name}={value}" for name, value in sorted(parameters.items()))
+    return f"render:{frame_id}:{version}:{said}"
+
+
+def _new_job(kind: str, frame_id: str, model: ModelVersion, now: float | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "frame_id": frame_id,
+        "model_name": model.name,
+        "model_version": model.version,
+        "state": State.QUEUED.value,
+        "attempt": 0,
+        "lost_leases": 0,
+        "crashes": 0,
+        "queued": now,
+    }
 
 
 def job_states(session: Session, frame_ids: Iterable[str], version: str) -> dict[str, State]:

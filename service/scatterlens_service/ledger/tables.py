@@ -134,6 +134,10 @@ class Job(Table):
     finished: Mapped[float | None] = mapped_column(Double)
     reason: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """`type`, `title`, `detail`, `remedy` of a failed or quarantined job."""
+    parameters: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """What a render job draws; NULL for other kinds."""
+    blob: Mapped[str | None] = mapped_column(String(64))
+    """sha256 of what a render job drew, once it is done."""
 
 
 class Annotation(Table):

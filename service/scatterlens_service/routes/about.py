@@ -52,6 +52,7 @@ def list_models(gateway: GatewayDep, _caller: Reader) -> list[ModelInfo]:
             active=bundle in catalogue.active,
             production=bundle is catalogue.production,
             attention_names=list(bundle.attention_names),
+            gradient_maps=list(bundle.gradient_maps),
             metrics=bundle.metrics,
         )
         for bundle in catalogue.bundles

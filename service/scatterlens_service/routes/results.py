@@ -1,27 +1,24 @@
 """One frame: what is known of it, its annotation, its original bytes."""
 
-import asyncio
-from typing import Annotated
+from functools import partial
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from scatterlens.schemas import Annotation, FrameDetail
+from scatterlens.schemas import Annotation, Annotations, FrameDetail
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
+from scatterlens_service.agreement import compare
 from scatterlens_service.caching import answer_unchanged, make_etag, private
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader, VisibleFrame
 from scatterlens_service.errors import NotFoundError, problem_responses
 from scatterlens_service.resources import Gateway
+from scatterlens_service.waiting import Wait, wait_for
 from scatterlens_service.wire import to_annotation, to_detail
 
 router = APIRouter(prefix="/frames/{frame_id}", tags=["frames"])
-
-_LONGEST_WAIT_S = 60.0
-_RECHECK_S = 2.0
-"""An event can be missed while the database is away: look again now and then."""
 
 
 @router.get("", responses=problem_responses(401, 403, 404, 422, 500, 503))
@@ -44,33 +41,78 @@ async def read_annotation(
     caller: Reader,
     frame: VisibleFrame,
     model: ChosenModel,
-    wait: Annotated[
-        float,
-        Query(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False, description="Seconds to wait for it."),
-    ] = 0.0,
+    wait: Wait = 0.0,
 ) -> Annotation:
     """Tell what a model says about a frame; waits for it if asked to.
 
     A frame that failed or was quarantined is an answer too (200), with its reason.
     """
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + wait
-    async with gateway.feed.watching(frame.frame_id) as happened:
-        while True:
-            happened.clear()
-            found = await run_in_threadpool(_find, gateway, frame, model)
-            left = ends - loop.time()
-            if found.state.is_final or left <= 0 or gateway.feed.closing:
-                break
-            try:
-                await asyncio.wait_for(happened.wait(), min(left, _RECHECK_S))
-            except TimeoutError:
-                continue
+    found = await wait_for(
+        gateway.feed,
+        frame.frame_id,
+        partial(_find, gateway, frame, model),
+        lambda found: found.state.is_final,
+        wait,
+    )
     if not found.state.is_final:
         response.status_code = 202
     response.headers["Cache-Control"] = "no-store"
     # The file's geometry became known with the annotation: `frame` may be older than that.
     return to_annotation(await run_in_threadpool(_read_again, gateway, caller, frame), found)
+
+
+@router.get(
+    "/annotations",
+    responses={
+        202: {"model": Annotations, "description": "Not all are decided yet"},
+        **problem_responses(401, 403, 404, 422, 500, 503),
+    },
+)
+async def read_annotations(
+    response: Response,
+    gateway: GatewayDep,
+    caller: Reader,
+    frame: VisibleFrame,
+    wait: Wait = 0.0,
+) -> Annotations:
+    """Tell what every model says that was asked about a frame, and how far they agree.
+
+    The agreement counts the annotations that are done: it may still change while others are
+    pending (202), and a model that failed over the frame has no part in it.
+    """
+    found = await wait_for(
+        gateway.feed,
+        frame.frame_id,
+        partial(_find_all, gateway, frame),
+        lambda found: all(one.state.is_final for one in found),
+        wait,
+    )
+    if not all(one.state.is_final for one in found):
+        response.status_code = 202
+    response.headers["Cache-Control"] = "no-store"
+    return await run_in_threadpool(_compared, gateway, caller, frame, found)
+
+
+def _compared(
+    gateway: Gateway,
+    caller: ledger.Principal,
+    frame: ledger.FrameRow,
+    found: list[ledger.StoredAnnotation],
+) -> Annotations:
+    known = _read_again(gateway, caller, frame)
+    order = gateway.catalogue.production.vocabulary.ids
+    return Annotations(
+        frame_id=frame.frame_id,
+        annotations=[to_annotation(known, one) for one in found],
+        agreement=compare(found, order, gateway.maps.load),
+    )
+
+
+def _find_all(gateway: Gateway, frame: ledger.FrameRow) -> list[ledger.StoredAnnotation]:
+    with ledger.reading(gateway.engine) as session:
+        found = ledger.all_annotations(session, frame.frame_id)
+    production = gateway.catalogue.production.version
+    return sorted(found, key=lambda one: one.model.version != production)
 
 
 def _read_again(

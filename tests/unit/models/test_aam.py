@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from scatterlens_models.nets import build
-from scatterlens_models.nets.aam import AAMVGG, Aggregation, Attention
+from scatterlens_models.nets.aam import AAMVGG, ABLATIONS, Aggregation, Attention, FashionNet
+from scatterlens_models.nets.aam.rivals import NoAttention, SoftMask, SqueezeExcitation
 from scatterlens_models.nets.layers import stem
 from scatterlens_models.vocabulary import load_vocabulary
 
@@ -151,3 +152,180 @@ def test_the_stem_standardises_live_pixels_frame_by_frame():
         assert np.abs(found[frame, 0][~live]).max() == 0
     empty = module(torch.zeros(1, 2, 8, 8)).numpy()
     assert np.abs(empty).max() == 0
+
+
+def seeded(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def normalised(module, f):
+    """Batch normalisation with running statistics, from its definition."""
+    p = {k: v.detach().numpy()[None, :, None, None] for k, v in module.named_parameters()}
+    b = {k: v.numpy() for k, v in module.named_buffers()}
+    mean, var = (b[f"running_{k}"][None, :, None, None] for k in ("mean", "var"))
+    return (f - mean) / np.sqrt(var + 1e-5) * p["weight"] + p["bias"]
+
+
+def test_equal_branches_are_one_branch():
+    four = Attention(8, 4, 2).double().eval()
+    one = Attention(8, 1, 2).double().eval()
+    random_statistics(one, 11)
+    state = one.state_dict()
+    for name in list(state):
+        if name.startswith("spatial") and state[name].ndim:
+            state[name] = state[name].repeat(4, *[1] * (state[name].ndim - 1))
+    four.load_state_dict(state)
+    f = seeded(2, 8, 6, 6)
+    torch.testing.assert_close(four(f).features, one(f).features, rtol=0, atol=1e-12)
+
+
+def test_permuting_branches_with_their_slices_permutes_what_they_attend_to():
+    module = Attention(8, 4, 2).double().eval()
+    random_statistics(module, 12)
+    gated = seeded(1, 8, 5, 5, seed=13)
+    maps = module.spatial(gated)
+    attended = gated.unflatten(1, (4, 2)) * maps.unsqueeze(2)
+    order = torch.tensor([2, 0, 3, 1])
+    for tensor in (module.spatial.conv.weight, *module.spatial.norm.parameters()):
+        tensor.data = tensor.data[order]
+    for name in ("running_mean", "running_var"):
+        setattr(module.spatial.norm, name, getattr(module.spatial.norm, name)[order])
+    # The pooling over channels does not care for their order, so the maps are only re-ordered.
+    slices = gated.unflatten(1, (4, 2))[:, order]
+    again = slices * module.spatial(slices.flatten(1, 2)).unsqueeze(2)
+    torch.testing.assert_close(again, attended[:, order], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("bias", "factor"), [(-1e4, 1.0), (1e4, 2.0)])
+def test_maps_of_nothing_and_of_everything(bias, factor):
+    module = Attention(4, 2, 2).double().eval()
+    random_statistics(module, 14)
+    # Gates wide open, so that only the spatial maps decide.
+    module.channel.norm.weight.data.zero_()
+    module.channel.norm.bias.data.fill_(1e4)
+    module.spatial.norm.weight.data.zero_()
+    module.spatial.norm.bias.data.fill_(bias)
+    f = seeded(2, 4, 5, 5, seed=15)
+    expected = normalised(module.norm, factor * f.numpy())
+    np.testing.assert_allclose(module(f).features.detach().numpy(), expected, atol=1e-9)
+
+
+def test_the_histogram_of_words_keeps_its_bounds():
+    module = Aggregation(6, 5).double()
+    random_statistics(module, 16)
+    f = seeded(3, 6, 4, 4, seed=17)
+    found = module(f)
+    assert found.min() >= 0
+    assert found.sum(dim=1).min() >= 1
+    assert found.sum(dim=1).max() <= 5**0.5
+    torch.testing.assert_close(module(f.repeat(1, 1, 2, 2)), found, rtol=0, atol=1e-12)
+    words = module.assign(f).softmax(dim=1)
+    torch.testing.assert_close(words.sum(dim=1), torch.ones(3, 4, 4, dtype=torch.float64))
+    counts = words.sum(dim=(2, 3))
+    assert torch.allclose(counts.sum(dim=1), torch.full((3,), 16.0, dtype=torch.float64))
+    # The norm that divides is never near zero, whatever the features are.
+    assert counts.norm(dim=1).min() >= 16 / 5**0.5
+    assert torch.isfinite(module(torch.zeros_like(f))).all()
+
+
+def test_training_and_back_leaves_the_statistics_alone():
+    net = build("aam", load_vocabulary("aam20"), width=1 / 16, poolings=2)
+    net(torch.rand(4, 2, 32, 32))
+    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    net.eval()(torch.rand(4, 2, 32, 32))
+    net.train()
+    assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
+
+
+def test_no_attention_is_batch_normalisation():
+    module = NoAttention(5).double().eval()
+    random_statistics(module, 20)
+    f = seeded(2, 5, 4, 4, seed=21)
+    found = module(f)
+    assert found.spatial_maps is None
+    np.testing.assert_allclose(
+        found.features.detach().numpy(), normalised(module.norm, f.numpy()), atol=1e-9
+    )
+
+
+def test_squeeze_and_excitation_equals_its_equations():
+    module = SqueezeExcitation(6, 3).double().eval()
+    random_statistics(module, 22)
+    f = seeded(2, 6, 4, 5, seed=23)
+    w1, w2 = module.reduce.weight.detach().numpy(), module.expand.weight.detach().numpy()
+    gates = logistic(np.maximum(f.numpy().mean(axis=(2, 3)) @ w1.T, 0) @ w2.T)
+    expected = normalised(module.norm, f.numpy() * (1 + gates[:, :, None, None]))
+    np.testing.assert_allclose(module(f).features.detach().numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("side", [7, 14, 29])
+def test_the_soft_mask_gates_every_channel_and_place(side):
+    module = SoftMask(8, 3).double().eval()
+    random_statistics(module, 24)
+    f = seeded(2, 8, side, side, seed=25)
+    mask = module.mask(f)
+    assert mask.shape == f.shape
+    assert 0 < mask.min()
+    assert mask.max() < 1
+    assert mask.std() > 0.01
+    expected = normalised(module.norm, (f * (1 + mask)).detach().numpy())
+    found = module(f)
+    np.testing.assert_allclose(found.features.detach().numpy(), expected, atol=1e-9)
+    torch.testing.assert_close(found.spatial_maps[:, 0], mask.mean(dim=1))
+
+
+def test_the_soft_mask_goes_no_deeper_than_seven_cells():
+    module = SoftMask(8, 3).double().eval()
+    deepest = []
+    for unit in module.down:
+        unit.register_forward_hook(lambda _m, _i, out: deepest.append(out.shape[-1]))
+    module(seeded(1, 8, 32, 32))
+    assert deepest == [16, 8]
+
+
+@pytest.mark.parametrize("row", ABLATIONS)
+def test_every_row_of_the_ablation_keeps_the_side_outputs(row):
+    net = build(f"aam_{row}", load_vocabulary("aam20"), width=1 / 16, poolings=2)
+    output = net(torch.rand(2, 2, 32, 32))
+    assert len(output.side_logits) == 4
+    with pytest.raises(ValueError, match="no branch"):
+        net.branch_parameters()
+
+
+def test_a_vocabulary_without_groups_has_four_branches_that_are_not_specialised():
+    net = build("aam", load_vocabulary("full"), width=1 / 16, poolings=2)
+    assert net(torch.rand(2, 2, 32, 32)).logits.shape == (2, len(load_vocabulary("full").ids))
+    assert net.attention_names[:2] == ("block1.branch1", "block1.branch2")
+    with pytest.raises(ValueError, match="vocabulary with groups"):
+        net.branch_parameters()
+
+
+def test_one_attribute_is_one_branch():
+    net = AAMVGG(1, ((0,),), width=1 / 16, poolings=2)
+    assert net(torch.rand(2, 2, 32, 32)).logits.shape == (2, 1)
+
+
+def test_a_batch_of_one_in_training_is_refused_with_the_remedy():
+    net = build("aam", load_vocabulary("aam20"), width=1 / 16, poolings=2)
+    with pytest.raises(ValueError, match="two frames or more"):
+        net(torch.rand(1, 2, 32, 32))
+    assert net.eval()(torch.rand(1, 2, 32, 32)).logits.shape == (1, 20)
+
+
+@pytest.mark.parametrize(
+    ("layers", "convolutions"),
+    [
+        (2, [(1, 64), (64, 128)]),
+        (3, [(1, 64), (64, 128), (128, 256)]),
+        (5, [(1, 64), (64, 128), (128, 256), (256, 256), (256, 256)]),
+    ],
+)
+@pytest.mark.parametrize("attention", [False, True])
+def test_the_fashion_networks_are_those_of_table_3(layers, convolutions, attention):
+    net = FashionNet(layers, attention=attention)
+    threes = [m for m in net.modules() if getattr(m, "kernel_size", 0) == (3, 3)]
+    assert [(m.in_channels, m.out_channels) for m in threes] == convolutions
+    output = net(torch.rand(2, 1, 28, 28))
+    assert output.logits.shape == (2, 10)
+    assert len(output.side_logits) == (2 if attention else 0)
+    assert net.explain(torch.rand(2, 1, 28, 28)).attribute_maps.shape == (2, 10, 7, 7)

@@ -200,6 +200,56 @@ def test_an_overlay_is_the_array_that_the_gateway_holds(gateway, client):
     assert "slim%400123456789ab" in gateway.requests[-1].path
 
 
+def test_all_annotations_are_waited_for(gateway, client):
+    agreement = {
+        "id": "ring",
+        "models": 2,
+        "mean_probability": 0.7,
+        "spread": 0.4,
+        "tags": 1,
+        "agree": False,
+        "map_overlap": None,
+    }
+
+    def said(*states):
+        annotations = [gateway.annotation(state) for state in states]
+        return {
+            "frame_id": gateway.frame_id,
+            "annotations": annotations,
+            "agreement": [agreement],
+        }
+
+    gateway.say(202, said("done", "queued"))
+    gateway.say(200, said("done", "failed"))
+    answer = client.annotations(gateway.frame_id, wait=20)
+    assert [one.state for one in answer.annotations] == ["done", "failed"]
+    assert answer.agreement[0].model_dump() == agreement
+    assert len(gateway.requests) == 2
+    gateway.say(202, said("done", "queued"))
+    gateway.answers.popleft()
+    with pytest.raises(StillPending):
+        client.annotations(gateway.frame_id, wait=0)
+
+
+def test_a_gradient_map_is_waited_for_and_the_spread_is_there_at_once(gateway, client):
+    stream = io.BytesIO()
+    np.save(stream, np.array([[0.5, np.nan]], dtype=np.float32))
+    model = {"name": "slim", "version": "0123456789ab"}
+    pending = {"frame_id": gateway.frame_id, "state": "queued", "model": model}
+    gateway.say(202, pending, Retry_After="1")
+    gateway.say(200, stream.getvalue())
+    found = client.gradients(gateway.frame_id, "gradcam", "ring", model="slim", wait=20)
+    np.testing.assert_array_equal(found, [[0.5, np.nan]])
+    path = f"/api/v1/frames/{gateway.frame_id}/gradients/gradcam/ring.npy"
+    assert gateway.requests[-1].path.startswith(f"{path}?model=slim&wait=")
+    np.testing.assert_array_equal(client.spread(gateway.frame_id, "ring"), [[0.5, np.nan]])
+    assert gateway.requests[-1].path.endswith("/overlays/ring/spread.npy")
+    gateway.say(202, pending)
+    gateway.answers.popleft()
+    with pytest.raises(StillPending):
+        client.gradients(gateway.frame_id, "gradcam", "ring", wait=0)
+
+
 def test_an_unknown_attribute_is_answered_with_those_that_are_known(gateway, client):
     gateway.say(200, gateway.annotation())
     with pytest.raises(UnknownAttribute, match="Known: ring, halo"):

@@ -21,7 +21,7 @@ def make_settings(tmp_path, monkeypatch) -> Callable[..., Settings]:
         monkeypatch.setenv("SCATTERLENS_HOME", str(tmp_path))
         if not (tmp_path / "bundles").exists():
             make_bundle(tmp_path / "bundles")
-        return Settings(active_models=("linear",), min_free_share=0.0, **options)
+        return Settings(**{"active_models": ("linear",), "min_free_share": 0.0, **options})
 
     return make
 

@@ -94,7 +94,7 @@ class AAMVGG(PooledNet):
         channels = scaled_channels(width, multiple_of=1 if ablation else branches)
         self.stem, first = stem(in_channels)
         inputs = (first, *channels[:-1])
-        self.groups = tuple(tuple(group) for group in groups)
+        self.groups = () if ablation else tuple(tuple(group) for group in groups)
         self.poolings = poolings
         self.first_side = first_side
         self.blocks = nn.ModuleList(
