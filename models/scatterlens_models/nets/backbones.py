@@ -274,17 +274,24 @@ def googlenet(
     )
 
 
+def _first(places: Sequence[str], halvings: int) -> Sequence[str]:
+    """The first places to halve a grid at; `ValueError` where there are not as many."""
+    if not 0 <= halvings <= len(places):
+        raise ValueError(f"this backbone halves its grid 0 to {len(places)} times, not {halvings}")
+    return places[:halvings]
+
+
 BACKBONES: dict[str, Callable[[float, int, int], Backbone]] = {
     "vgg11": lambda width, channels, halvings: vgg(11, width, channels, halvings),
     "vgg16": lambda width, channels, halvings: vgg(16, width, channels, halvings),
     "resnet18": lambda width, channels, halvings: resnet(
-        18, width, channels, RESNET_HALVINGS[:halvings]
+        18, width, channels, _first(RESNET_HALVINGS, halvings)
     ),
     "resnet50": lambda width, channels, halvings: resnet(
-        50, width, channels, RESNET_HALVINGS[:halvings]
+        50, width, channels, _first(RESNET_HALVINGS, halvings)
     ),
     "googlenet": lambda width, channels, halvings: googlenet(
-        width, channels, GOOGLENET_HALVINGS[:halvings]
+        width, channels, _first(GOOGLENET_HALVINGS, halvings)
     ),
 }
 """By name: (width, channels that come in, how often the grid is halved) to a backbone."""

@@ -7,6 +7,7 @@ upsampling.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,18 @@ def write_gradient_onnx(net: Net, example_BCSS: torch.Tensor, path: Path) -> Non
     frozen = copy.deepcopy(net).eval().requires_grad_(False)
     batch = torch.export.Dim("batch", min=1, max=4096)
     onehot_BA = _onehot(frozen, example_BCSS)
+    # Tracing takes sides of equal length for one and the same: the batch must have its own.
+    fixed = {*example_BCSS.shape[1:], onehot_BA.shape[1]}
+    traced = next(count for count in range(2, CHECKED + 1) if count not in fixed)
+    example = example_BCSS[:traced], onehot_BA[:traced]
     try:
-        graph = _trace(frozen, example_BCSS[:2], onehot_BA[:2])
-        with torch.no_grad():
+        graph = _trace(frozen, *example)
+        with torch.no_grad(), warnings.catch_warnings():
+            # Both inputs share one batch, which the exporter finds worth a warning.
+            warnings.filterwarnings("ignore", "# The axis name: batch", UserWarning)
             torch.onnx.export(
                 graph,
-                (example_BCSS[:2], onehot_BA[:2]),
+                example,
                 str(path),
                 dynamo=True,
                 opset_version=18,
@@ -113,7 +120,7 @@ def _trace(net: Net, frames: torch.Tensor, onehot: torch.Tensor) -> fx.GraphModu
         if isinstance(value, torch.Tensor):
             delattr(traced, name)
             traced.register_buffer(name, value.detach())
-    return traced
+    return traced.eval()  # plain operations have no mode, but the exporter asks for it
 
 
 def _decompositions() -> dict[Any, Callable[..., Any]]:
