@@ -17,7 +17,13 @@ from typing import Any, Self
 import numpy as np
 
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames
-from scatterlens_models.bundle import BundleError, find_bundle, load_bundle, shipped_bundles
+from scatterlens_models.bundle import (
+    Bundle,
+    BundleError,
+    find_bundle,
+    load_bundle,
+    shipped_bundles,
+)
 from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
 from scatterlens_models.overlay import overlay
@@ -32,14 +38,13 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LocalAnnotation:
-    """What came of one frame; `found` and `frame` are None where it was refused."""
+    """What came of one frame; `found`, `frame` and `bundle` are None where it was refused."""
 
     said: dict[str, Any]
     """The wire shape of an annotation, with `reason` instead of attributes where refused."""
     found: FrameAnnotation | None = None
     frame: Frame | None = None
-    map_scale: np.ndarray | None = None
-    """(A,): the value of each attribute's map that overlay pictures show in full colour."""
+    bundle: Bundle | None = None
 
     def overlay(self, attribute: str) -> np.ndarray:
         """Where an attribute was seen: float32 (H, W) on detector pixels, NaN on masked ones."""
@@ -48,6 +53,18 @@ class LocalAnnotation:
         stored = self.found.stored
         index = [entry["id"] for entry in self.said["attributes"]].index(attribute)
         return overlay(stored.attribute_maps[index], stored.placement, stored.mask)
+
+    def attention(self, name: str) -> np.ndarray:
+        """What the network attended to: float32 (H, W) on detector pixels, NaN on masked ones."""
+        if self.found is None or self.bundle is None:
+            raise ValueError(f"{self.said['frame_id']} has no maps: {self.said['reason']}")
+        stored, known = self.found.stored, self.bundle.attention_names
+        if stored.attention_maps is None or name not in known:
+            raise ValueError(
+                f"{self.bundle.name} has no attention map {name!r}; it has"
+                f" {', '.join(known) or 'none'}"
+            )
+        return overlay(stored.attention_maps[known.index(name)], stored.placement, stored.mask)
 
 
 class LocalAnnotator:
@@ -130,7 +147,7 @@ class LocalAnnotator:
             "timings_ms": {"decode": round(decode_ms, 3), **found.timings_ms},
             "reason": None,
         }
-        return LocalAnnotation(said, found, frame, bundle.map_scale)
+        return LocalAnnotation(said, found, frame, bundle)
 
     def _refused(self, frame_id: str, error: FrameRejected | DecodeCrashed) -> LocalAnnotation:
         if isinstance(error, FrameRejected):
@@ -186,7 +203,9 @@ def _shared(model: str | None) -> LocalAnnotator:
 
 
 def _bundle_path(model: str | None) -> Path:
-    """Folder of the model asked for, or of the first one shipped."""
+    """Folder of the model asked for by name or by its folder, or of the first one shipped."""
+    if model is not None and (Path(model) / "bundle.json").is_file():
+        return Path(model)
     name = model or next(iter(sorted(shipped_bundles())), None)
     if name is None:
         raise BundleError("no bundle is shipped with this installation; name one by --model")

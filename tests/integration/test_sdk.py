@@ -13,12 +13,15 @@ from pathlib import Path
 import fabio
 import numpy as np
 import pytest
+from PIL import Image
 
 from scatterlens import Client
+from scatterlens.cli import drawing
 from scatterlens.connection import read_connection
 from scatterlens.errors import FrameRejected, NotFound, UnknownAttribute
 from scatterlens.journal import Journal
 from scatterlens.watching import FolderWatch, Rules
+from scatterlens_models.explanations import GRADIENTS, explain
 from support.bundles import make_bundle
 from support.servers import free_port
 
@@ -31,7 +34,7 @@ class Gateway:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
-        make_bundle(home / "bundles")
+        make_bundle(home / "bundles", gradients=True, attention=("value", "coverage"))
         self.start()
 
     def start(self) -> None:
@@ -264,6 +267,60 @@ def test_without_a_gateway_the_answer_is_the_same(gateway, client, tmp_path):
     assert here["tags"] == there.tags
     assert here["probabilities"] == pytest.approx(there.probabilities, abs=1e-5)
     assert len(list((tmp_path / "out").glob("*.png"))) == len(there.tags)
+
+
+def test_the_service_and_explain_show_the_same_maps(gateway, client, tmp_path):
+    file = write_frame(tmp_path / "explained.edf", seed=212)
+    result = client.annotate(file)
+    methods = ("cam", "attention", *GRADIENTS)
+    (one,) = explain(file, None, str(gateway.home / "bundles/linear"), methods, ("ring",))
+    here = {(found.method, found.name): found.values for found in one.maps}
+    there = {
+        ("cam", "ring"): result.overlay("ring"),
+        ("attention", "value"): result.attention("value"),
+        ("attention", "coverage"): result.attention("coverage"),
+        **{
+            (method, "ring"): client.gradients(result.frame_id, method, "ring")
+            for method in GRADIENTS
+        },
+    }
+    assert here.keys() == there.keys()
+    for key, values in there.items():
+        scale = np.nanmax(np.abs(values))
+        np.testing.assert_allclose(here[key], values, rtol=0, atol=1e-3 * scale)
+    with pytest.raises(NotFound, match="value, coverage"):
+        result.attention("nothing")
+
+
+def test_explain_writes_a_picture_for_each_map(gateway, tmp_path):
+    file = write_frame(tmp_path / "explained.edf", seed=213)
+    chosen = ["explain", "--model", "linear", "--out", tmp_path / "out", file]
+    wanted = ["--attribute", "ring", "--attribute", "halo", "--method", "attention"]
+    run = run_cli(gateway, *chosen, *wanted, "--method", "cam", "--method", "a_ch")
+    assert run.returncode == 0, run.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    assert folder.name.startswith("explained.edf.")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "linear.attention.value.png",
+        "linear.attention.coverage.png",
+        *(f"linear.{m}.{a}.png" for m in ("cam", "a_ch") for a in ("ring", "halo")),
+    }
+    for path in folder.iterdir():
+        with Image.open(path) as opened:
+            pixels = np.asarray(opened)
+        assert pixels.shape == (195, 487, 3)
+        assert (pixels[:, 200:207] == drawing.MASKED).all()
+    run = run_cli(gateway, *chosen, "--method", "patch")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "ask for `cam`" in run.stderr
+    run = run_cli(gateway, *chosen[:-1], tmp_path / "gone.edf")
+    assert run.returncode == 1
+    assert "Check the path" in run.stderr
+    file.write_bytes(b"words")
+    run = run_cli(gateway, *chosen)
+    assert run.returncode == 1
+    assert "Format not read" in run.stdout
 
 
 def test_show_tells_what_is_in_a_file(gateway, tmp_path):

@@ -24,8 +24,12 @@ def make_bundle(
     vocabulary_name: str = "aam20",
     gradients: bool = False,
     map_scale: float = 1.0,
+    attention: tuple[str, str] | tuple[()] = (),
 ) -> Bundle:
-    """Bundle `<folder>/<name>`; another seed is another version."""
+    """Bundle `<folder>/<name>`; another seed is another version.
+
+    With names for them, both channels of the prepared frame serve as attention maps.
+    """
     vocabulary = load_vocabulary(vocabulary_name)
     count = len(vocabulary.attributes)
     random = np.random.default_rng(seed)
@@ -58,6 +62,12 @@ def make_bundle(
             numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
         ],
     )
+    if attention:
+        graph.node.append(helper.make_node("Identity", ["cells"], ["attention_maps"]))
+        shape = ["B", 2, CELLS, CELLS]
+        graph.output.append(
+            helper.make_tensor_value_info("attention_maps", TensorProto.FLOAT, shape)
+        )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     path = folder / name
     path.mkdir(parents=True)
@@ -86,7 +96,7 @@ def make_bundle(
             "thresholds": [0.5] * count,
             "bias": bias.tolist(),
             "additive": True,
-            "attention_names": [],
+            "attention_names": list(attention),
             "map_scale": [map_scale] * count,
             "recipe": {},
             "provenance": {"seed": seed},

@@ -22,6 +22,10 @@ class GatewayArrays:
         """As `Arrays.overlay`."""
         return _array(self._fetch(annotation, f"overlays/{attribute}.npy"))
 
+    def attention(self, annotation: Annotation, name: str) -> "np.ndarray":
+        """As `Arrays.attention`."""
+        return _array(self._fetch(annotation, f"attention/{name}.npy"))
+
     def preview(self, annotation: Annotation) -> "np.ndarray":
         """As `Arrays.preview`."""
         return _array(self._fetch(annotation, "preview.npy"))

@@ -17,6 +17,10 @@ class Arrays(Protocol):
         """Return an attribute's map on detector pixels: float32 (H, W), NaN where masked."""
         ...
 
+    def attention(self, annotation: Annotation, name: str) -> "np.ndarray":
+        """Return an attention map on detector pixels: float32 (H, W), NaN where masked."""
+        ...
+
     def preview(self, annotation: Annotation) -> "np.ndarray":
         """Return mean counts: float32 (h, w), longest side 1024, NaN where masked."""
         ...
@@ -69,6 +73,17 @@ class Result:
         """
         self._check(attribute)
         return self._arrays.overlay(self.annotation, attribute)
+
+    def attention(self, name: str) -> "np.ndarray":
+        """Return what the network attended to, whatever the attribute: as `overlay`.
+
+        `Client.models` lists the names (`attention_names`) of each model.
+
+        Raises:
+            NotFound: the model has no attention map of that name; the text lists those it has.
+
+        """
+        return self._arrays.attention(self.annotation, name)
 
     def preview(self) -> "np.ndarray":
         """Return the frame made small: mean counts (h, w), longest side 1024, NaN if masked."""

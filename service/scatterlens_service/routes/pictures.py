@@ -87,11 +87,15 @@ def read_overlay(
 def draw_attention(
     annotated: AnnotatedFrame, model: ChosenModel, name: str, style: MapStyle
 ) -> Response:
-    """Draw what the network attends to for any attribute; full colour is the map's maximum."""
+    """Draw what the network attends to for any attribute, from the map's minimum to its maximum.
+
+    A map may stand at 0.5 where the network attends to nothing, so only its contrast is shown.
+    """
     position = position_of("attention map", name, model.attention_names)
 
     def draw(stored: StoredAnnotation) -> bytes:
         cells = _attention_maps(stored)[position]
+        cells = cells - cells.min()
         return draw_map(stored, cells, float(cells.max()), style)
 
     return annotated.answer("image/png", draw, *style.parts)

@@ -60,9 +60,7 @@ def test_steps_of_every_objective_teach_the_labels_of_their_batch(method, vocabu
     x, labels = frames
     peak = slim(method)
     # A tenth of the peak rates, as at the beginning of a run.
-    recipe = replace(
-        peak, filter_rate=peak.filter_rate / 10, learning_rate=peak.learning_rate / 10
-    )
+    recipe = replace(peak, filter_rate=peak.filter_rate / 10, learning_rate=peak.learning_rate / 10)
     net = build(method, vocabulary, 1 / 16, poolings=2)
     optimizers = optimisers(net, recipe)
     losses = []

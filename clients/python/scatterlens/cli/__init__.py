@@ -30,11 +30,13 @@ class Listed:
 
 _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
+    "explain": "scatterlens.cli.explain:explain",
     "show": "scatterlens.cli.show:show",
     "watch": "scatterlens.cli.watch:watch",
 }
 _LISTED = {
     "annotate": Listed("Say what is seen in frames, and where."),
+    "explain": Listed("Write pictures of where a model looked, by several methods."),
     "show": Listed("Look at one file: format, shape, mask, geometry, a small picture."),
     "watch": Listed("Send every new complete file of a folder to the gateway."),
     "serve": Listed("Start the gateway with a worker beside it.", "service"),

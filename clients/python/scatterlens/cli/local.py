@@ -1,7 +1,8 @@
 """What this machine can do without a gateway, found by entry point in group `scatterlens.local`.
 
 `annotate_with_arrays(path, frames, model)` gives annotations in the wire shape with their arrays;
-`decoder` is a class whose instances decode files in a process with limits.
+`explain(path, frames, model, methods, attributes)` gives them with maps to draw; `decoder` is a
+class whose instances decode files in a process with limits.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 GROUP = "scatterlens.local"
-_EXTRAS = {"annotate_with_arrays": "worker", "decoder": "frames"}
+_EXTRAS = {"annotate_with_arrays": "worker", "decoder": "frames", "explain": "worker"}
 
 
 class CannotAnnotate(ScatterlensError, ValueError):  # noqa: N818
@@ -82,6 +83,9 @@ class _LocalArrays:
     def overlay(self, annotation: Annotation, attribute: str) -> "np.ndarray":
         return self._one.overlay(attribute)
 
+    def attention(self, annotation: Annotation, name: str) -> "np.ndarray":
+        return self._one.attention(name)
+
     def preview(self, annotation: Annotation) -> "np.ndarray":
         import numpy as np
 
@@ -95,5 +99,5 @@ class _LocalArrays:
         from scatterlens.cli.drawing import overlay_picture
 
         position = [one.id for one in annotation.attributes].index(attribute)
-        reference = float(self._one.map_scale[position])
+        reference = float(self._one.bundle.map_scale[position])
         return overlay_picture(self._one.frame, self._one.overlay(attribute), reference)
