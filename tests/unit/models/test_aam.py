@@ -83,9 +83,9 @@ def test_aggregation_is_a_unit_histogram_of_words():
     scores = np.exp(np.einsum("bchw,kc->bkhw", f.numpy(), w) + b[None, :, None, None])
     words = (scores / scores.sum(axis=1, keepdims=True)).sum(axis=(2, 3))
     expected = words / np.linalg.norm(words, axis=1, keepdims=True)
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
     shuffled = f.flatten(2)[:, :, torch.randperm(16)].unflatten(2, (4, 4))
-    np.testing.assert_allclose(module(shuffled).detach().numpy(), found, atol=1e-7)
+    np.testing.assert_allclose(module(shuffled).detach().numpy(), found, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["aam", "vgg16"])

@@ -158,6 +158,19 @@ def test_the_region_sits_where_the_network_is_active():
     assert np.corrcoef(middle.ravel(), cells.ravel())[0, 1] > 0.9
 
 
+def test_at_test_time_the_frames_stay_as_they_are():
+    net = build("maap_vgg16", load_vocabulary("aam20"), 1 / 16, poolings=2).eval()
+    x = torch.rand(2, 2, 32, 32)
+    before = x.clone()
+    with torch.no_grad():
+        found = net(x).logits
+        first = net.backbone.first(net.stem(x))
+        a = torch.sigmoid(first.mean(dim=1, keepdim=True))
+        expected = net.score(net.backbone.tail(net.backbone.inner(first * (1 + a))))
+    assert torch.equal(x, before)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_guided_frames_keep_shape_labels_and_the_originals(operation):
     net = build("maap_vgg16", load_vocabulary("aam20"), 1 / 16, poolings=2)
