@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PATCH = 9
-"""Side of a patch in cells of the backbone's grid."""
+from scatterlens_models.nets.loss_attention.grid import PATCH
 
 
 @dataclass(frozen=True)

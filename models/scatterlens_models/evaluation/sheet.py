@@ -28,7 +28,7 @@ def choose(frames: Sequence[RealFrame], count: int) -> list[RealFrame]:
     return [frame for turn in turns for frame in turn if frame is not None][:count]
 
 
-def _picture(frame: Frame) -> np.ndarray:
+def log_picture(frame: Frame) -> np.ndarray:
     """Logarithm of counts between percentiles of live pixels, 0 to 1; NaN where masked."""
     values = np.log1p(np.maximum(frame.image, 0))
     low, high = np.percentile(values[~frame.mask], [1, 99.7]) if (~frame.mask).any() else (0, 1)
@@ -53,7 +53,7 @@ def real_sheet(bundle: Bundle, folder: Path, path: Path, count: int = 12) -> Non
         axis.set_axis_off()
     panel = iter(axes)
     for chosen, frame, annotation in zip(frames, decoded, annotations, strict=True):
-        picture = _picture(frame)
+        picture = log_picture(frame)
         axis = next(panel)
         axis.imshow(picture, cmap="gray_r", interpolation="nearest")
         axis.set_title(f"{chosen.source}\n{chosen.file[-28:]}", fontsize=7)

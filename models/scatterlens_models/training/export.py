@@ -18,18 +18,14 @@ from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.training.examples import Examples
+from scatterlens_models.training.gradient_export import write_gradient_onnx
+from scatterlens_models.training.onnx_check import TOLERANCE, ExportError
 from scatterlens_models.training.recipe import Recipe
 from scatterlens_models.vocabulary import load_vocabulary
 
-TOLERANCE = 1e-4
-"""Largest |onnxruntime - torch| allowed, times max(1, largest output)."""
 MAP_PERCENTILE = 99.0
 SHRINKAGE = 0.05
 """Share of the mean variance mixed into the covariance of the features."""
-
-
-class ExportError(RuntimeError):
-    """The exported graph does not compute what the network computes."""
 
 
 class ServedNet(nn.Module):
@@ -99,7 +95,8 @@ def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: 
     """Export with a dynamic batch and compare onnxruntime with torch on every output.
 
     Raises:
-        ExportError: an output differs beyond the tolerance at batch 1 or 5.
+        ExportError: an output differs by more than the tolerance times max(1, its largest value)
+            at batch 1 or 5.
     """
     names = ["probabilities", "attribute_maps", "features"]
     names += ["attention_maps"] if attention else []
@@ -177,9 +174,6 @@ def export(
     )
     gradient_maps: list[str] = []
     if gradients:
-        # Here, because that module takes its error and tolerance from this one.
-        from scatterlens_models.training.gradient_export import write_gradient_onnx
-
         write_gradient_onnx(net, validation.x[:5].float(), partial / GRADIENT_FILE)
         gradient_maps = list(MAPS)
     novelty = novelty_arrays(seen.features.astype(np.float64))

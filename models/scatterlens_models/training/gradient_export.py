@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
-from scatterlens_models.training.export import TOLERANCE, ExportError
+from scatterlens_models.training.onnx_check import TOLERANCE, ExportError
 
 CHECKED = 5
 """Frames that the graph is compared on."""

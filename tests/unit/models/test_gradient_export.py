@@ -14,8 +14,9 @@ from scatterlens_models.nets.gradient_maps import MAPS, inner_maps
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.training import gradient_export
 from scatterlens_models.training.examples import Examples
-from scatterlens_models.training.export import ExportError, export
+from scatterlens_models.training.export import export
 from scatterlens_models.training.gradient_export import write_gradient_onnx
+from scatterlens_models.training.onnx_check import ExportError
 from scatterlens_models.training.recipe import Recipe
 from scatterlens_models.vocabulary import load_vocabulary
 
