@@ -191,6 +191,15 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def affine(x: torch.Tensor, layer: nn.Linear) -> torch.Tensor:
+    """What a linear layer computes of every row of a stack, as a product and a sum.
+
+    The layer itself adds its bias in place where the stack is not contiguous, and no graph can
+    hold the backward pass of that (`training.gradient_export`).
+    """
+    return x @ layer.weight.T + layer.bias
+
+
 def pooled_head(h_BCHW: torch.Tensor, head: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
     """Global average pooling and a linear head: logits (B, A) and features (B, C)."""
     features = h_BCHW.mean(dim=(2, 3))

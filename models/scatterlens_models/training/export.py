@@ -18,11 +18,13 @@ from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.training.examples import Examples
+from scatterlens_models.training.export_error import ExportError
 from scatterlens_models.training.gradient_export import write_gradient_onnx
-from scatterlens_models.training.onnx_check import TOLERANCE, ExportError
 from scatterlens_models.training.recipe import Recipe
 from scatterlens_models.vocabulary import load_vocabulary
 
+TOLERANCE = 1e-4
+"""Largest |onnxruntime - torch| allowed, times max(1, largest output)."""
 MAP_PERCENTILE = 99.0
 SHRINKAGE = 0.05
 """Share of the mean variance mixed into the covariance of the features."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from scatterlens_models.nets.layers import scaled
+from scatterlens_models.nets.layers import affine, scaled
 
 XI = 0.1
 """xi of Eq. 5b and 6b: a patch below this share of the mean weight counts nothing."""
@@ -113,7 +113,7 @@ class ScoredWeights(nn.Module):
 
     def forward(self, h_BMC: torch.Tensor) -> torch.Tensor:
         """Weights (B, M); every row sums to one."""
-        hidden = torch.tanh(self.value(h_BMC))
+        hidden = torch.tanh(affine(h_BMC, self.value))
         if self.gate is not None:
-            hidden = hidden * torch.sigmoid(self.gate(h_BMC))
-        return at_least_single(self.score(hidden)[:, :, 0]).softmax(dim=1)
+            hidden = hidden * torch.sigmoid(affine(h_BMC, self.gate))
+        return at_least_single(affine(hidden, self.score)[:, :, 0]).softmax(dim=1)

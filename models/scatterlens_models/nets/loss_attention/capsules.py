@@ -12,6 +12,7 @@ from torch import nn
 from scatterlens_models.nets.layers import (
     Explanation,
     TrainingOutput,
+    affine,
     conv_norm,
     initialise,
     scaled,
@@ -104,7 +105,7 @@ class CapsulePatchNet(PatchNet):
     def decide(self, h_BChw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, CapsuleWeights]:
         """Capsules (B, C, M, D), their logits (B, C, M, A) and their weights."""
         h_BCMD = h_BChw.unflatten(1, (DIMENSIONS, -1)).flatten(3).permute(0, 2, 3, 1)
-        p_BCMA = at_least_single(self.head(h_BCMD))
+        p_BCMA = at_least_single(affine(h_BCMD, self.head))
         return h_BCMD, p_BCMA, capsule_weights(p_BCMA, self.xi)
 
     def score(self, h_BCHW: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
-from scatterlens_models.nets.layers import Explanation, TrainingOutput, conv_norm, initialise
+from scatterlens_models.nets.layers import (
+    Explanation,
+    TrainingOutput,
+    affine,
+    conv_norm,
+    initialise,
+)
 from scatterlens_models.nets.loss_attention.attention import (
     XI,
     ScoredWeights,
@@ -104,7 +110,7 @@ class ConvPatchNet(PatchNet):
     def decide(self, h_BChw: torch.Tensor) -> Decided:
         """Logits of patches and frame, from the features of `last`."""
         h_BMC = h_BChw.flatten(2).transpose(1, 2)
-        p_BMA = at_least_single(self.head(h_BMC))
+        p_BMA = at_least_single(affine(h_BMC, self.head))
         if self.scored is not None:
             weights = self.scored(h_BMC)
         elif self.pooling == "mean":
