@@ -31,6 +31,7 @@ from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import prepare
 from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.dataset import SPLITS, open_shards, simulate
+from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.frames import write_frames
 from scatterlens_models.training.checkpoint import load_checkpoint
 from scatterlens_models.training.examples import load_examples
@@ -60,6 +61,8 @@ SHOWN = ("ring", "halo", "symmetry_6", "spotted", "diffuse_low_q", "textured")
 """Attribute of each simulated frame."""
 CLEAR = 40.0
 """Detectability d' that it has at least: what the benchmark does not count as hard."""
+STRIDE = 17
+"""Fifty neighbours of the benchmark share an instrument: such steps see many of them."""
 FRAMES = 6
 
 
@@ -74,18 +77,24 @@ class Case:
     """(32, 32) bool on the square of the prepared frame, where the simulator knows it."""
 
 
+def squarish(shape: Sequence[int]) -> bool:
+    """Whether a frame fits its panel: long strips would show next to nothing there."""
+    return max(shape) < 1.7 * min(shape)
+
+
 def simulated(count: int) -> Iterator[Case]:
-    """The first clear test frame of each attribute, written as CBF and read like any other."""
+    """A clear test frame of each attribute, written as CBF and read like any other."""
     split, vocabulary = SPLITS["bench-v1/test"], load_vocabulary("aam20")
-    index = split.start
+    numbers = iter(range(split.start, split.start + split.frames, STRIDE))
     for attribute in SHOWN[:count]:
         a = vocabulary.index(attribute)
-        while True:
-            made = simulate(split.seed, index)
-            index += 1
-            if made.labelled.labels[a] == 1 and made.labelled.dprime[a] >= CLEAR:
+        for number in numbers:
+            made = simulate(split.seed, number)
+            visible = made.labelled.labels[a] == 1 and made.labelled.dprime[a] >= CLEAR
+            if visible and squarish(DETECTORS[made.scene.instrument.detector].shape):
                 break
-        number = index - 1
+        else:
+            raise ValueError(f"no clear frame of {attribute} in {split.name}")
         with tempfile.TemporaryDirectory() as folder, DecodeChild() as child:
             (path,) = write_frames(Path(folder), split.seed, range(number, number + 1), "cbf")
             frame = child.decode(path)
@@ -96,9 +105,13 @@ def simulated(count: int) -> Iterator[Case]:
 def real(folder: Path, count: int) -> Iterator[Case]:
     """Labelled frames, sources in turn, with an attribute that an eye saw; other ones first."""
     vocabulary = load_vocabulary("aam20")
-    frames = choose(read_real(folder, vocabulary), count)
+    frames = choose(read_real(folder, vocabulary), 10 * count)
     drawn: list[int] = []
     for one, frame in zip(frames, decode_all(folder, frames), strict=True):
+        if not squarish(frame.image.shape):
+            continue
+        if len(drawn) == count:
+            return
         seen = [int(a) for a in np.flatnonzero(one.labels == 1)]
         attribute = min(seen, key=drawn.count)
         drawn.append(attribute)
