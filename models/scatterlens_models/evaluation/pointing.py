@@ -52,6 +52,9 @@ def pointing_game(
 ) -> Pointing:
     """Play the game over all positive labels.
 
+    Cells that are zero in every map are not pointed at: nothing of a patch network covers the
+    border of its grid, and zero is more than evidence against an attribute everywhere else.
+
     Args:
         maps_NAhw: attribute maps.
         evidence_NAHW: evidence weights of the simulator (uint8), usually 32 x 32.
@@ -63,6 +66,7 @@ def pointing_game(
     rows, cols = _pixel(np.arange(h), h, side), _pixel(np.arange(w), w, side)
     block = coverage_NHW.shape[-1] // h
     live_Nhw = coverage_NHW.reshape(count, h, block, w, block).mean(axis=(2, 4)) > 0.5
+    covered_hw = (maps_NAhw != 0).any(axis=(0, 1))
     shares = np.full((3, attributes), np.nan)
     positives = np.zeros(attributes, dtype=int)
     for a in range(attributes):
@@ -73,7 +77,8 @@ def pointing_game(
         if not len(chosen):
             continue
         masks = evidence_mask(evidence_NAHW[chosen, a])
-        peak = maps_NAhw[chosen, a].reshape(len(chosen), -1).argmax(axis=1)
+        pointed = np.where(covered_hw, maps_NAhw[chosen, a], -np.inf)
+        peak = pointed.reshape(len(chosen), -1).argmax(axis=1)
         hit = masks[np.arange(len(chosen)), rows[peak // w], cols[peak % w]]
         cells = masks[:, rows[:, None], cols[None, :]]
         live = live_Nhw[chosen]

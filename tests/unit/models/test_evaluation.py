@@ -99,6 +99,19 @@ def test_the_evidence_mask_is_the_smallest_set_with_the_share():
     np.testing.assert_array_equal(evidence_mask(weights, 0.8), [[True, True], [True, False]])
 
 
+def test_what_no_patch_covers_is_not_pointed_at():
+    maps = np.zeros((2, 1, 4, 4))
+    maps[:, :, 1:3, 1:3] = -1.0
+    maps[:, :, 2, 1] = -0.5  # the least against the attribute, of the cells that can say anything
+    evidence = np.zeros((2, 1, 32, 32), np.uint8)
+    evidence[:, :, 16:24, 8:16] = 200
+    coverage = np.ones((2, 32, 32))
+    found = pointing_game(maps, evidence, np.ones((2, 1), int), coverage)
+    assert found.hits[0] == 1
+    nothing = pointing_game(np.zeros_like(maps), evidence, np.ones((2, 1), int), coverage)
+    assert nothing.hits[0] == 0
+
+
 def test_pointing_hits_where_the_peak_lies_on_the_evidence():
     maps = np.zeros((2, 1, 4, 4))
     maps[0, 0, 0, 3] = maps[1, 0, 3, 0] = 1
