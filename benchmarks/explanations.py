@@ -1,7 +1,7 @@
 """One sheet: six simulated and six real frames as every method explains them.
 
     python benchmarks/explanations.py --runs runs/learning --shards data/bench-v1 --real DIR \
-        --out explanations.png
+        --out explanations.jpg
 
 Takes the trained networks of `benchmarks/learning.py`, exports a bundle of each with its second
 graph, and draws what `scatterlens explain` draws. Each row is one frame and one attribute that is
