@@ -8,7 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from scatterlens_models.bundle import BundleError, find_bundle, load_bundle, shipped_bundles
+from scatterlens_models.bundle import (
+    Bundle,
+    BundleError,
+    find_bundle,
+    load_bundle,
+    shipped_bundles,
+)
 from scatterlens_models.synthetic.commands import synth
 
 __all__ = ["evaluate", "models", "synth", "train"]
@@ -101,13 +107,7 @@ def train(
         chosen = dataclasses.replace(chosen, start=str(start or ""))
     elif start is not None:
         chosen = continued(chosen, start)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.1f} %"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_console) as bar:
+    with _progress() as bar:
         task = bar.add_task(recipe, total=None)
 
         def show(progress) -> None:
@@ -140,8 +140,12 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="Bundle to compare with on the real frames.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write report.html and report.json into this folder.", file_okay=False),
+    ] = None,
 ) -> None:
-    """Measure a bundle: mAP, pointing game, real frames."""
+    """Measure a bundle: mAP, pointing game, real frames; or (--page) everything, as a web page."""
     from scatterlens_models.evaluation.report import compare_on_real, figures, render_card
     from scatterlens_models.training.export import record_metrics
 
@@ -154,6 +158,9 @@ def evaluate(
 
         real_sheet(loaded, real, sheet)
     plain = None if twin is None else load_bundle(twin)
+    if page is not None:
+        _write_page(loaded, shards, plain, page)
+        return
     found = figures(loaded, shards, real, curves or [], plain)
     card = render_card(loaded, found)
     _console.print(card)
@@ -167,3 +174,37 @@ def evaluate(
     if record:
         sealed = record_metrics(path, found, card)
         _console.print(f"recorded; the version is now {sealed.version}")
+
+
+def _write_page(bundle: Bundle, shards: Path, twin: Bundle | None, folder: Path) -> None:
+    from scatterlens_models.evaluation.page import examples, write_report
+    from scatterlens_models.evaluation.predictions import Predictions, predict_part
+    from scatterlens_models.evaluation.study import study
+    from scatterlens_models.session import ModelSession
+
+    with _progress() as bar:
+
+        def predict(one: Bundle) -> Predictions:
+            task = bar.add_task(one.name, total=None)
+            return predict_part(
+                ModelSession(one),
+                shards,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+
+        found = predict(bundle)
+        beside = None if twin is None else predict(twin)
+    pictures = examples(bundle, found, shards, bundle.vocabulary.ids)
+    part = f"{shards.resolve().parent.name}/{shards.name}"
+    path = write_report(folder, bundle, study(bundle, found, beside), pictures, part)
+    _console.print(f"written: {path}", soft_wrap=True)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.1f} %"),
+        TimeRemainingColumn(),
+        console=_console,
+    )

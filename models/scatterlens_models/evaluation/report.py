@@ -17,12 +17,10 @@ from scatterlens_models.evaluation.real import (
     real_difference,
     real_figure,
 )
+from scatterlens_models.evaluation.strata import HARD
 from scatterlens_models.preprocess import shrink
 from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.dataset import open_shards
-
-HARD = 40.0
-"""Positives below this detectability d' form the hard stratum."""
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
