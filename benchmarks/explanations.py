@@ -24,6 +24,7 @@ from scatterlens_models.decoding import DecodeChild
 from scatterlens_models.evaluation.pointing import evidence_mask
 from scatterlens_models.evaluation.real import decode_all, read_real
 from scatterlens_models.evaluation.sheet import choose, log_picture
+from scatterlens_models.evaluation.strata import HARD
 from scatterlens_models.explanations import EvidenceMap, evidence_maps
 from scatterlens_models.frame import Frame
 from scatterlens_models.nets import build
@@ -59,7 +60,7 @@ BLOCK = "block3"
 """Whose branch of an attribute's group is shown, of the attentional aggregation modules."""
 SHOWN = ("ring", "halo", "symmetry_6", "spotted", "diffuse_low_q", "textured")
 """Attribute of each simulated frame."""
-CLEAR = 40.0
+CLEAR = HARD
 """Detectability d' that it has at least: what the benchmark does not count as hard."""
 STRIDE = 17
 """Fifty neighbours of the benchmark share an instrument: such steps see many of them."""
