@@ -80,7 +80,8 @@ def put_labels(
     if not changes:
         return False
     appear_in_order(session)
-    now = session.scalar(select(Clock())) or 0.0
+    # Whole microseconds, as readers are told them: asking again since the last time misses nothing.
+    now = to_datetime(session.scalar(select(Clock())) or 0.0).timestamp()
     session.add_all(
         Label(
             frame_id=frame_id,
@@ -141,12 +142,13 @@ def export_labels(
 def is_newest(label: Any) -> ColumnElement[bool]:
     """Condition on (an alias of) `Label`: its author said nothing later about that attribute."""
     later = aliased(Label)
-    return ~exists().where(
+    found = exists().where(
         later.attribute == label.attribute,
         later.frame_id == label.frame_id,
         later.author == label.author,
         later.id > label.id,
     )
+    return ~found.correlate_except(later)
 
 
 def is_labelled(
@@ -162,7 +164,8 @@ def is_labelled(
         condition &= label.attribute == attribute
     if author is not None:
         condition &= label.author == author
-    return exists().where(condition)
+    # Else a table that is two levels further out would be taken anew, for all its rows.
+    return exists().where(condition).correlate_except(label)
 
 
 def _says(row: LabelRow | None, judgement: Judgement, shown: Mapping[str, Any] | None) -> bool:
