@@ -49,9 +49,8 @@ class GatewayLabels:
 
     def get(self, frame_id: str, history: bool) -> FrameLabels:
         """As `Client.labels`."""
-        # The gateway reads "true" and "false" alone.
-        told = "true" if history else None
-        return self._transport.get(FrameLabels, f"frames/{frame_id}/labels", history=told)
+        path = f"frames/{frame_id}/labels"
+        return self._transport.get(FrameLabels, path, history=history or None)
 
     def review(
         self, by: ReviewQueue, attribute: str | None, model: str | None

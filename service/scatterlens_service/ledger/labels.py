@@ -172,9 +172,13 @@ def _says(row: LabelRow | None, judgement: Judgement, shown: Mapping[str, Any] |
     """Whether the author's standing label is this very judgement."""
     if row is None or judgement.value is None:
         return row is None and judgement.value is None
-    region = judgement.region and tuple((point[0], point[1]) for point in judgement.region)
+    region = None if judgement.region is None else _points(judgement.region)
     said = (judgement.value, region, judgement.note, shown)
     return said == (row.value, row.region, row.note, row.shown)
+
+
+def _points(region: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((row, col) for row, col in region)
 
 
 def _record(row: Label) -> LabelRow:
@@ -184,7 +188,7 @@ def _record(row: Label) -> LabelRow:
         attribute=row.attribute,
         author=row.author,
         value=row.value,
-        region=row.region and tuple((point[0], point[1]) for point in row.region),
+        region=None if row.region is None else _points(row.region),
         note=row.note,
         shown=row.shown,
         time=to_datetime(row.time),

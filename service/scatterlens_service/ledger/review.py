@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, null, or_, select
+from sqlalchemy import ColumnElement, String, and_, case, exists, func, null, or_, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.functions import FunctionElement
 
 from scatterlens_service.ledger.labels import is_labelled, is_newest
 from scatterlens_service.ledger.records import FrameRow, Principal
@@ -71,8 +73,25 @@ def list_review(
     return ReviewRows(items, (page[-1].figure, page[-1].frame_id) if more else None)
 
 
-_Query = tuple[Any, ColumnElement[float], ColumnElement[str]]
+_Query = tuple[Any, Any, Any]
 """What to select, its figure, its frame."""
+
+
+class _Unindexed(FunctionElement[str]):
+    """A column whose index SQLite shall not use: it would read all frames, then sort them."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Unindexed)
+def _plain(element: Any, compiler: Any, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(_Unindexed, "sqlite")
+def _with_plus(element: Any, compiler: Any, **options: Any) -> str:
+    return "+" + compiler.process(element.clauses, **options)
 
 
 def _uncertain(caller: Principal, model_version: str, attribute: str | None) -> _Query:
@@ -84,7 +103,7 @@ def _uncertain(caller: Principal, model_version: str, attribute: str | None) -> 
         )
         .join(Annotation, Annotation.id == Score.annotation_id)
         .where(
-            Annotation.model_version == model_version,
+            _Unindexed(Annotation.model_version) == model_version,
             ~is_labelled(Annotation.frame_id, Score.attribute, caller.name),
         )
     )
