@@ -33,7 +33,7 @@ def _in_utc(time: datetime) -> datetime:
 
 Since = Annotated[
     Annotated[datetime, AfterValidator(_in_utc)] | None,
-    Query(description="Sent at this time or later; UTC where no zone is told."),
+    Query(description="Sent or said at this time or later; UTC where no zone is told."),
 ]
 
 ModelName = Annotated[
