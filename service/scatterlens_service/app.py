@@ -25,8 +25,11 @@ from scatterlens_service.routes import (
     events,
     frames,
     gradients,
+    label_export,
+    labels,
     pictures,
     results,
+    review,
     search,
     spread,
 )
@@ -64,7 +67,9 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    for module in (frames, search, results, pictures, spread, gradients, events, about):
+    showing = (frames, search, results, pictures, spread, gradients)
+    judging = (labels, label_export, review)
+    for module in (*showing, *judging, events, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(about.probes)
     browser.add_page(app)

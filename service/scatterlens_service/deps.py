@@ -1,9 +1,11 @@
 """What a route may ask for, each under one name."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Security
+from pydantic import AfterValidator
 
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
@@ -22,6 +24,17 @@ def _gateway(request: Request) -> Gateway:
 GatewayDep = Annotated[Gateway, Depends(_gateway)]
 Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
 Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
+Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+Since = Annotated[
+    Annotated[datetime, AfterValidator(_in_utc)] | None,
+    Query(description="Sent or said at this time or later; UTC where no zone is told."),
+]
 
 ModelName = Annotated[
     str | None,

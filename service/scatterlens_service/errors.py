@@ -7,6 +7,7 @@
     ├── ForbiddenError (PermissionError)  403
     ├── InvalidError (ValueError)         422   the request, or the file in it
     ├── StalledError (TimeoutError)       408
+    ├── OutdatedError                     412   what it speaks of changed meanwhile
     ├── TooLargeError (ValueError)        413
     ├── UnsupportedError (ValueError)     415
     ├── BusyError                         503   with Retry-After
@@ -95,6 +96,12 @@ class StalledError(ProblemError, TimeoutError):
     """The client stopped sending."""
 
     status = 408
+
+
+class OutdatedError(ProblemError):
+    """What the request speaks of is no longer as its sender saw it."""
+
+    status = 412
 
 
 class TooLargeError(ProblemError, ValueError):

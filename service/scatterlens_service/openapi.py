@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from scatterlens.schemas import Annotation, Event, FrameMetadata, Problem
+from scatterlens.schemas import Annotation, Event, ExportedLabel, FrameMetadata, Problem
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        for model in (Annotation, Event, FrameMetadata, Problem):
+        for model in (Annotation, Event, ExportedLabel, FrameMetadata, Problem):
             described = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= described.pop("$defs", {})
             schemas[model.__name__] = described

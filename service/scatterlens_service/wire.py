@@ -7,14 +7,17 @@ from scatterlens.schemas import (
     Annotation,
     AttributeResult,
     Event,
+    ExportedLabel,
     FrameDetail,
     FrameSummary,
     GeometryIn,
+    LabelEntry,
     ModelRef,
     Reason,
 )
 from scatterlens_service import ledger
 
+_EXPORTED = tuple(set(ExportedLabel.model_fields) - set(LabelEntry.model_fields))
 _SUMMARY = tuple(name for name in FrameSummary.model_fields if name != "tags")
 
 
@@ -75,7 +78,7 @@ def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> An
 
 
 def to_event(row: ledger.EventRow) -> Event:
-    """A change of a frame's state."""
+    """A change of a frame's state or labels."""
     return Event.model_validate(
         {
             "id": row.id,
@@ -86,6 +89,21 @@ def to_event(row: ledger.EventRow) -> Event:
             "time": row.time,
         }
     )
+
+
+def to_label(row: ledger.LabelRow) -> LabelEntry:
+    """An entry of a person."""
+    return LabelEntry.model_validate(_label_fields(row))
+
+
+def to_exported_label(row: ledger.LabelRow, frame: ledger.FrameRow) -> ExportedLabel:
+    """An entry with the frame that it speaks of."""
+    of_frame = {name: getattr(frame, name) for name in _EXPORTED}
+    return ExportedLabel.model_validate({**_label_fields(row), **of_frame})
+
+
+def _label_fields(row: ledger.LabelRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in LabelEntry.model_fields}
 
 
 def _summary_fields(row: ledger.FrameRow) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from scatterlens.cli import drawing
 from scatterlens.connection import read_connection
 from scatterlens.errors import FrameRejected, NotFound, UnknownAttribute
 from scatterlens.journal import Journal
+from scatterlens.schemas import LabelIn
 from scatterlens.watching import FolderWatch, Rules
 from scatterlens_models.explanations import GRADIENTS, explain
 from support.bundles import make_bundle
@@ -186,6 +187,30 @@ def test_search_finds_by_scan_and_tag_over_pages(client, tmp_path):
     above = {frame.frame_id for frame in client.search("ring>=0", scan="pages", limit=4)}
     below = {frame.frame_id for frame in client.search(without="ring>=0", scan="pages")}
     assert (above, below) == (sent, set())
+
+
+def test_a_correction_is_kept_reviewed_and_exported(client, tmp_path):
+    result = client.annotate(write_frame(tmp_path / "corrected.edf", seed=91), scan="corrected")
+    tag = result.tags[0]
+    corner = LabelIn(value="absent", region=[(0, 0), (194.5, 486.5)])
+    answer = client.label(result.frame_id, {tag: corner}, note="whole frame", shown=result)
+    assert [(one.attribute, one.value) for one in answer.labels] == [(tag, "absent")]
+    assert result.frame_id in {one.frame_id for one in client.search(labelled=True)}
+    assert result.frame_id not in {one.frame_id for one in client.search(labelled=False)}
+    seen = {one.frame.frame_id: one for one in client.review("model_vs_human")}
+    assert seen[result.frame_id].attribute == tag
+    assert seen[result.frame_id].figure == result.probabilities[tag]
+    (label,) = [one for one in client.export_labels() if one.frame_id == result.frame_id]
+    assert (label.scan, label.value, label.region) == ("corrected", "absent", corner.region)
+    assert label.shown is not None
+    assert label.shown.probabilities == result.probabilities
+    client.label(result.frame_id, {tag: None})
+    history = client.labels(result.frame_id, history=True).history
+    assert history is not None
+    assert [one.value for one in history] == ["absent", None]
+    assert label.time not in {one.time for one in client.export_labels()}
+    changed = client.export_labels(since=label.time)
+    assert [one.value for one in changed if one.frame_id == result.frame_id] == [None]
 
 
 def test_events_tell_of_a_frame_and_can_be_taken_up_again(client, tmp_path):

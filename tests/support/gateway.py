@@ -52,9 +52,9 @@ class Service:
         return {**counts, "files": len(files)}
 
 
-def make_key(settings: Settings, **options: object) -> str:
+def make_key(settings: Settings, name: str = "test", **options: object) -> str:
     engine = ledger.open_engine(settings.database)
     with ledger.writing(engine) as session:
-        key = ledger.create_key(session, "test", **options)
+        key = ledger.create_key(session, name, **options)
     engine.dispose()
     return key

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -22,19 +23,24 @@ from scatterlens.errors import (
     TransportError,
 )
 from scatterlens.files import File, label, open_file, sha256
+from scatterlens.labels import GatewayLabels, Labels
 from scatterlens.result import Result
 from scatterlens.schemas import (
     Annotation,
     Annotations,
     AttributeInfo,
     Event,
+    ExportedLabel,
     FrameDetail,
+    FrameLabels,
     FrameMetadata,
     FramePage,
     FrameSummary,
     Health,
     ModelInfo,
     Reason,
+    ReviewItem,
+    ReviewQueue,
     State,
     Submission,
     SubmittedFrame,
@@ -89,6 +95,7 @@ class Client:
         self.url = connection.url
         self._transport = Transport(connection, retry_s, timeout_s)
         self._arrays = GatewayArrays(self._transport)
+        self._labels = GatewayLabels(self._transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -356,6 +363,52 @@ class Client:
                 if not tries_left:
                     raise
             time.sleep(1.0)
+
+    # Correct
+
+    def label(
+        self,
+        frame_id: str,
+        labels: Labels,
+        *,
+        note: str | None = None,
+        shown: Result | None = None,
+    ) -> FrameLabels:
+        """Say which attributes a frame has: `{"ring": "present", "halo": "absent"}`.
+
+        A value is `"present"`, `"absent"`, `"unsure"` or None, which withdraws; attributes that
+        are not named keep what was said. A `LabelIn` instead carries a region or a note of its
+        own. `shown` is the result that was looked at.
+
+        Raises:
+            Forbidden: the key lacks `labels:write`.
+            ApiError: no active model knows the attribute; the text lists those there are.
+            NotFound, TransportError: no such frame; no gateway.
+
+        """
+        return self._labels.put(frame_id, labels, note, shown)
+
+    def labels(self, frame_id: str, *, history: bool = False) -> FrameLabels:
+        """Return what each author says about a frame now, and with `history` all that was said."""
+        return self._labels.get(frame_id, history)
+
+    def review(
+        self,
+        by: ReviewQueue = "uncertain",
+        *,
+        attribute: str | None = None,
+        model: str | None = None,
+    ) -> Iterator[ReviewItem]:
+        """Yield frames that a person should look at, the greatest doubt first.
+
+        `by` is `"uncertain"`, `"disagreement"`, `"model_vs_human"` or `"novel"`. Pages are fetched
+        as they are needed, so frames may be labelled on the way.
+        """
+        return self._labels.review(by, attribute, model)
+
+    def export_labels(self, since: datetime | None = None) -> Iterator[ExportedLabel]:
+        """Yield what every author says now; with `since` what changed, withdrawals (None) too."""
+        return self._labels.export(since)
 
     # About the service
 

@@ -95,6 +95,16 @@ class Transport:
         except httpx2.TransportError as error:
             raise self._unreached(error) from error
 
+    @contextmanager
+    def lines(self, path: str, params: dict[str, Any]) -> Iterator[Iterator[str]]:
+        """Open a stream of lines; a break of the stream is a `TransportError`."""
+        try:
+            with self._http.stream("GET", path, params=_given(params)) as response:
+                _raise_for_status(response)
+                yield response.iter_lines()
+        except httpx2.TransportError as error:
+            raise self._unreached(error) from error
+
     def _send(
         self,
         method: str,

@@ -23,12 +23,15 @@ and ring the bell *after* it.
   (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `job_states`
+- judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
+  `export_labels` `list_review`
 - telling: `events_after` `last_event_id`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
 
-`sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations are
-not filtered by it: ask `get_frame(..., sees=...)` first. Records (`records.py`) are frozen and have
-the wire's names. SQLAlchemy's `OperationalError` means the database is away or full: answer 503.
+`sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations and
+labels of one frame are not filtered by it: ask `get_frame(..., sees=...)` first. Records
+(`records.py`) are frozen and have the wire's names. SQLAlchemy's `OperationalError` means the
+database is away or full: answer 503.
 """
 
 from scatterlens_service.ledger.annotations import (
@@ -67,6 +70,16 @@ from scatterlens_service.ledger.keys import (
     list_keys,
     revoke_key,
 )
+from scatterlens_service.ledger.labels import (
+    Judgement,
+    LabelRow,
+    current_labels,
+    export_labels,
+    hold_labels,
+    label_history,
+    newest_label,
+    put_labels,
+)
 from scatterlens_service.ledger.records import (
     EventRow,
     FrameRow,
@@ -86,11 +99,18 @@ from scatterlens_service.ledger.records import (
     Verdict,
     WorkerReport,
 )
+from scatterlens_service.ledger.review import (
+    Doubt,
+    ReviewRow,
+    ReviewRows,
+    list_review,
+)
 from scatterlens_service.ledger.search import (
     BadFilterError,
     FrameFilter,
     TagTerm,
     get_frame,
+    get_frames,
     list_frames,
 )
 from scatterlens_service.ledger.submissions import (
@@ -116,18 +136,23 @@ __all__ = [
     "SCOPES",
     "BadFilterError",
     "BadKeyError",
+    "Doubt",
     "EventRow",
     "FrameFilter",
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
+    "Judgement",
     "KeyRow",
+    "LabelRow",
     "LeasedJob",
     "ModelVersion",
     "NewAnnotation",
     "NewFrame",
     "Principal",
     "QueueStatus",
+    "ReviewRow",
+    "ReviewRows",
     "Score",
     "SeenWorker",
     "Sender",
@@ -145,22 +170,30 @@ __all__ = [
     "complete_render",
     "crashed",
     "create_key",
+    "current_labels",
     "events_after",
+    "export_labels",
     "fail",
     "forget_worker",
     "get_annotation",
     "get_frame",
+    "get_frames",
     "get_render",
     "has_expired",
     "has_queued",
     "heartbeat",
+    "hold_labels",
     "job_states",
+    "label_history",
     "last_event_id",
     "lease",
     "list_frames",
     "list_keys",
+    "list_review",
     "models_of",
+    "newest_label",
     "open_engine",
+    "put_labels",
     "queue_jobs",
     "queue_render",
     "queue_status",

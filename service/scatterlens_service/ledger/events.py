@@ -13,17 +13,22 @@ from scatterlens_service.ledger.visibility import frame_is_visible
 _LOCK = 0x5CA77E1  # any number that nobody else locks
 
 
-def add_events(session: Session, events: Sequence[Event]) -> None:
-    """Append events; must be the last thing a transaction does.
+def appear_in_order(session: Session) -> None:
+    """Make the rows that follow appear to readers in the order of their ids and times.
 
     PostgreSQL hands out ids before transactions commit, so a reader at 7 could miss a 6 that
-    commits later. The lock, held until the commit, makes ids appear in order. (SQLite has one
-    writer at a time anyway.)
+    commits later. The lock is held until the commit: little may follow. (SQLite has one writer at
+    a time anyway.)
     """
-    if not events:
-        return
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+def add_events(session: Session, events: Sequence[Event]) -> None:
+    """Append events, in order; must be the last thing a transaction does."""
+    if not events:
+        return
+    appear_in_order(session)
     now = session.scalar(select(Clock()))
     for event in events:
         event.time = now or 0.0

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.doubts import record_spread, uncertainty
 from scatterlens_service.ledger.events import add_events
 from scatterlens_service.ledger.records import (
     LeasedJob,
@@ -179,10 +180,16 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     session.add(annotation)
     session.flush()
     session.add_all(
-        Score(annotation_id=annotation.id, position=position, **asdict(score))
+        Score(
+            annotation_id=annotation.id,
+            position=position,
+            uncertainty=uncertainty(score.probability, score.threshold),
+            **asdict(score),
+        )
         for position, score in enumerate(result.scores)
     )
     session.flush()
+    record_spread(session, job.frame_id)
     _tell(session, "done", job, [score.attribute for score in result.scores if score.tag])
     return True
 

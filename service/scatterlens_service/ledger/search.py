@@ -1,7 +1,7 @@
 """Finding frames: filters, keyset pages newest first, and one frame by its id."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from scatterlens.schemas import State
+from scatterlens_service.ledger.labels import is_labelled
 from scatterlens_service.ledger.records import FrameRow, FrameRows, Principal, to_datetime
 from scatterlens_service.ledger.tables import Annotation, Frame, Job, Score, Submission
 from scatterlens_service.ledger.visibility import submission_is_visible
@@ -65,6 +66,8 @@ class FrameFilter:
     """Part of the sample's name, in any case."""
     since: datetime | None = None
     state: State | None = None
+    labelled: bool | None = None
+    """Somebody labels it now, or nobody does."""
 
 
 def list_frames(
@@ -97,6 +100,9 @@ def list_frames(
         query = query.where(~_holds(term))
     if wanted.state is not None:
         query = query.where(Job.state == wanted.state)
+    if wanted.labelled is not None:
+        labelled = is_labelled(Submission.frame_id)
+        query = query.where(labelled if wanted.labelled else ~labelled)
     if before is not None:
         query = query.where(Submission.id < before)
     found = session.execute(query.order_by(Submission.id.desc()).limit(limit + 1)).all()
@@ -115,6 +121,29 @@ def get_frame(
         .limit(1)
     ).first()
     return None if row is None else _with_tags(session, [row])[0]
+
+
+def get_frames(
+    session: Session,
+    frame_ids: Collection[str],
+    *,
+    production: str,
+    sees: Principal | None = None,
+) -> dict[str, FrameRow]:
+    """Frames as their newest visible submissions; those that `sees` may not see are absent."""
+    newer = aliased(Submission)
+    found = session.execute(
+        _rows(production).where(
+            Submission.frame_id.in_(frame_ids),
+            submission_is_visible(Submission, sees),
+            ~exists().where(
+                newer.frame_id == Submission.frame_id,
+                newer.id > Submission.id,
+                submission_is_visible(newer, sees),
+            ),
+        )
+    ).all()
+    return {row.frame_id: row for row in _with_tags(session, found)}
 
 
 def _rows(production: str):

@@ -146,6 +146,7 @@ class Annotation(Table):
     __tablename__ = "annotations"
     __table_args__ = (
         UniqueConstraint("frame_id", "model_version"),
+        Index(None, "model_version", "novelty"),
         {"sqlite_autoincrement": True},
     )
 
@@ -167,7 +168,11 @@ class Score(Table):
     """Probability of one attribute in one annotation."""
 
     __tablename__ = "scores"
-    __table_args__ = (Index(None, "attribute", "probability"),)
+    __table_args__ = (
+        Index(None, "attribute", "probability"),
+        Index(None, "attribute", "uncertainty"),
+        Index(None, "uncertainty"),
+    )
 
     annotation_id: Mapped[int] = mapped_column(ForeignKey("annotations.id"), primary_key=True)
     attribute: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -176,17 +181,60 @@ class Score(Table):
     probability: Mapped[float] = mapped_column(Double)
     threshold: Mapped[float] = mapped_column(Double)
     tag: Mapped[bool] = mapped_column(Boolean)
+    uncertainty: Mapped[float] = mapped_column(Double)
+    """1 at the threshold, 0 at the probabilities 0 and 1; kept because pages are ordered by it."""
+
+
+class Spread(Table):
+    """How far the models differ over one attribute of a frame that several of them annotated."""
+
+    __tablename__ = "spreads"
+    __table_args__ = (Index(None, "attribute", "spread"), Index(None, "spread"))
+
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"), primary_key=True)
+    attribute: Mapped[str] = mapped_column(String(64), primary_key=True)
+    spread: Mapped[float] = mapped_column(Double)
+    """Largest minus smallest probability."""
+
+
+class Label(Table):
+    """What one person once said about one attribute of a frame: rows are added, never changed.
+
+    The newest row of an author is what that author says now.
+    """
+
+    __tablename__ = "labels"
+    __table_args__ = (
+        Index(None, "attribute", "frame_id", "author", "id"),
+        Index(None, "frame_id", "id"),
+        Index(None, "time"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    attribute: Mapped[str] = mapped_column(String(64))
+    author: Mapped[str] = mapped_column(String(100))
+    """Name of the key: a person's next key goes on with the labels of the one before."""
+    key_id: Mapped[str] = mapped_column(String(32))
+    value: Mapped[str | None] = mapped_column(String(8))
+    """present | absent | unsure; NULL = withdrawn."""
+    region: Mapped[list[list[float]] | None] = mapped_column(JSON(none_as_null=True))
+    note: Mapped[str | None] = mapped_column(Text)
+    shown: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Which model's answer the author had before them."""
+    time: Mapped[float] = mapped_column(Double)
 
 
 class Event(Table):
-    """A frame changed its state; ids appear to readers in growing order."""
+    """A frame changed its state or its labels; ids appear to readers in growing order."""
 
     __tablename__ = "events"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined"""
+    """submitted | done | failed | quarantined | labelled"""
     frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
     model_name: Mapped[str | None] = mapped_column(String(100))
     model_version: Mapped[str | None] = mapped_column(String(12))

@@ -1,10 +1,6 @@
 """Finding frames, and all their results as one stream."""
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -14,7 +10,8 @@ from pydantic import Field
 from scatterlens.schemas import Annotation, FramePage, State
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
-from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
+from scatterlens_service.cursors import read_cursor, write_cursor
+from scatterlens_service.deps import ChosenModel, GatewayDep, Reader, Since
 from scatterlens_service.errors import InvalidError, problem_responses
 from scatterlens_service.resources import Gateway
 from scatterlens_service.wire import to_annotation, to_summary
@@ -25,7 +22,6 @@ Line = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 Terms = list[Annotated[str, Field(max_length=100)]]
 
 _STREAM_PAGE = 200
-_LARGEST_ID = 2**63 - 1
 
 
 def _filter(
@@ -48,13 +44,12 @@ def _filter(
     beamline: Line = None,
     scan: Line = None,
     sample: Annotated[Line, Query(description="Part of the sample's name.")] = None,
-    since: Annotated[
-        datetime | None, Query(description="Sent at this time or later; UTC where no zone is told.")
-    ] = None,
+    since: Since = None,
     state: Annotated[State | None, Query(description="With the production model.")] = None,
+    labelled: Annotated[
+        bool | None, Query(description="Somebody labels it now, or nobody does.")
+    ] = None,
 ) -> ledger.FrameFilter:
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
     return ledger.FrameFilter(
         tags=[_read_term(model, text) for text in tag],
         without=[_read_term(model, text) for text in without],
@@ -64,6 +59,7 @@ def _filter(
         sample=sample,
         since=since,
         state=state,
+        labelled=labelled,
     )
 
 
@@ -159,20 +155,9 @@ def _annotations(
 
 
 def _write_cursor(before: int) -> str:
-    return base64.urlsafe_b64encode(f"before:{before}".encode()).decode().rstrip("=")
+    return write_cursor(f"before:{before}")
 
 
 def _read_cursor(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    found = re.fullmatch(r"before:(\d{1,19})", text)
-    if found is None or int(found[1]) > _LARGEST_ID:
-        raise InvalidError(
-            "bad_cursor",
-            "The cursor is not one of ours",
-            "It was not given by an earlier page.",
-            "Leave `cursor` out, or give back the `next_cursor` of the page before.",
-        )
-    return int(found[1])
+    # Fewer digits than the largest id of a database has, which is more than it will ever count.
+    return int(read_cursor(cursor, r"before:(\d{1,18})")[1])

@@ -99,7 +99,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[ScriptedGatew
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST = handle_any  # noqa: N815
+        do_GET = do_POST = do_PUT = handle_any  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -67,3 +67,13 @@ def test_a_place_in_the_stream_that_cannot_be_is_refused(service, subtests):
             assert service.get("events", after=value).status_code == 422
             headers = {"Last-Event-ID": value}
             assert service.http.get("/api/v1/events", headers=headers).status_code == 422
+
+
+def test_a_change_of_labels_is_told(service, live, key):
+    frame_id = service.post(picture(1)).json()["items"][0]["frame_id"]
+    with follow(live, key) as events:
+        body = {"labels": {"ring": {"value": "unsure"}}}
+        answer = service.http.put(f"/api/v1/frames/{frame_id}/labels", json=body)
+        assert answer.status_code == 200
+        event = next(events)
+    assert (event["kind"], event["frame_id"], event["model"]) == ("labelled", frame_id, None)

@@ -137,3 +137,25 @@ def test_the_late_commit_of_a_stopped_worker_is_refused(url, start_worker):
     assert slow.hear(30) == f"fenced {0:064x}"
     assert count(engine, "SELECT count(*) FROM annotations") == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize("attribute", [None, "ring"])
+@pytest.mark.parametrize("doubt", ["uncertain", "disagreement", "novel"])
+def test_a_review_queue_is_read_in_its_order_and_not_sorted(url, doubt, attribute):
+    engine = ledger.open_engine(url)
+    asked = []
+
+    def listen(_connection, _cursor, statement, parameters, *_):
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", listen)
+    caller = ledger.Principal("k", "ada", "annotator", frozenset())
+    with ledger.reading(engine) as session:
+        ledger.list_review(session, doubt, caller, model_version=MODEL.version, attribute=attribute)
+    ((statement, parameters),) = [one for one in asked if "figure" in one[0]]
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [row[3] for row in plan]
+    engine.dispose()
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+    assert not [step for step in steps if step.startswith("SCAN") and "USING INDEX" not in step]

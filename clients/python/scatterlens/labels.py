@@ -1,0 +1,79 @@
+"""Labels that people give to frames: sending them, reading them, and what to look at next."""
+
+import io
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from scatterlens.result import Result
+from scatterlens.schemas import (
+    ExportedLabel,
+    FrameLabels,
+    LabelIn,
+    LabelsIn,
+    LabelValue,
+    ReviewItem,
+    ReviewPage,
+    ReviewQueue,
+    Shown,
+)
+from scatterlens.transport import Transport, read
+
+Labels = Mapping[str, LabelValue | LabelIn | None]
+"""By attribute id; None withdraws. A `LabelIn` carries a region or a note of its own."""
+
+
+class GatewayLabels:
+    """Labels that a gateway keeps."""
+
+    def __init__(self, transport: Transport):
+        self._transport = transport
+
+    def put(
+        self, frame_id: str, labels: Labels, note: str | None, shown: Result | None
+    ) -> FrameLabels:
+        """As `Client.label`."""
+        body = LabelsIn(
+            labels={
+                attribute: said if isinstance(said, LabelIn) else LabelIn(value=said, note=note)
+                for attribute, said in labels.items()
+            },
+            shown=None if shown is None else _shown(shown),
+        )
+        response = self._transport.request(
+            "PUT",
+            f"frames/{frame_id}/labels",
+            headers={"Content-Type": "application/json"},
+            body=lambda: io.BytesIO(body.model_dump_json().encode()),
+        )
+        return read(FrameLabels, response)
+
+    def get(self, frame_id: str, history: bool) -> FrameLabels:
+        """As `Client.labels`."""
+        path = f"frames/{frame_id}/labels"
+        return self._transport.get(FrameLabels, path, history=history or None)
+
+    def review(
+        self, by: ReviewQueue, attribute: str | None, model: str | None
+    ) -> Iterator[ReviewItem]:
+        """As `Client.review`."""
+        cursor = None
+        while True:
+            page = self._transport.get(
+                ReviewPage, "review", by=by, attribute=attribute, model=model, cursor=cursor
+            )
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def export(self, since: datetime | None) -> Iterator[ExportedLabel]:
+        """As `Client.export_labels`."""
+        params = {"since": None if since is None else since.isoformat()}
+        with self._transport.lines("labels.ndjson", params) as lines:
+            for line in lines:
+                yield ExportedLabel.model_validate_json(line, extra="ignore")
+
+
+def _shown(result: Result) -> Shown:
+    model = f"{result.model.name}@{result.model.version}"
+    return Shown(model=model, probabilities=result.probabilities)
