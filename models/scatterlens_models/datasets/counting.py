@@ -8,6 +8,9 @@ import numpy as np
 from scatterlens_models.datasets.manifest import Manifest
 from scatterlens_models.datasets.members import SPLITS, FrameMember, Split, of_split
 
+SIMULATED = "simulated"
+"""Stands for the source of what recipes make."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -23,7 +26,7 @@ class Part:
     labels: np.ndarray
     """(N, A) int8 of the frames, without the simulated ones."""
     drawn: dict[str, float]
-    """Share of the draws in training, by source; simulated frames under `simulated`."""
+    """Share of the draws in training, by source; simulated frames under `SIMULATED`."""
 
 
 def parts(manifest: Manifest) -> list[Part]:
@@ -61,4 +64,4 @@ def _weights(
     for frame in frames:
         yield frame.source, frame.weight
     for count, weight in recipes:
-        yield "simulated", count * weight
+        yield SIMULATED, count * weight

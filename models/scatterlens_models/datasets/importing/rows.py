@@ -16,8 +16,8 @@ class Origin:
     """What a file of labels leaves unsaid of its frames."""
 
     source: str
-    experiment: str
-    """One for all, unless the file says more: near-duplicates are then never parted."""
+    experiment: str | None
+    """Where None, each source is one experiment: near-duplicates are then never parted."""
     author: str
 
 
@@ -40,8 +40,8 @@ class Row:
 
 
 def origin_of(path: Path) -> Origin:
-    """What is assumed where nothing is said: one experiment of a source named like the file."""
-    return Origin(path.stem, path.stem, "unknown")
+    """What is assumed where nothing is said: a source named like the file."""
+    return Origin(path.stem, None, "unknown")
 
 
 def members_of(rows: Iterable[Row], vocabulary: Vocabulary) -> list[Member]:

@@ -87,14 +87,15 @@ def row(
     """
     if not said.get("file"):
         raise RowError(f"{place} names no file: give it a field `file`")
+    source = str(said.get("source") or origin.source)
     weight = _number(said, "weight", place, float)
     return Row(
         place=place,
         file=frames / str(said["file"]),
         index=_number(said, "frame", place, int),
         judged=judged,
-        source=str(said.get("source") or origin.source),
-        experiment=str(said.get("experiment") or origin.experiment),
+        source=source,
+        experiment=str(said.get("experiment") or origin.experiment or source),
         author=str(said.get("author") or origin.author),
         split=_split(said.get("split"), place),
         weight=1.0 if weight is None else weight,

@@ -93,7 +93,7 @@ def _rows(files: list[Path], rules: _Rules, frames: Path | None, origin: Origin)
             index=None,
             judged=rules.judged(tags, str(file)),
             source=origin.source,
-            experiment=experiment or origin.experiment,
+            experiment=experiment or origin.experiment or origin.source,
             author=origin.author,
         )
 

@@ -180,3 +180,32 @@ def test_training_draws_by_weight(noise, tmp_path, monkeypatch):
     frames = torch.cat(shown)
     share = (frames == noise.x[15].float()).all(dim=(1, 2, 3)).float().mean()
     assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_weighted_run_that_was_killed_ends_with_the_same_weights(noise, tmp_path, monkeypatch):
+    weights = torch.linspace(1, 4, 16, dtype=torch.float64)
+    examples = replace(noise, weights=weights)
+    monkeypatch.setattr("scatterlens_models.training.loop.CHECKPOINT_SECONDS", 0.0)
+    whole = train(tiny(32), examples, noise, tmp_path / "whole", evaluations=1)
+
+    def kill(progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.monotonic", iter(np.arange(0, 1e6, 2.0)).__next__)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(32), examples, noise, tmp_path / "cut", evaluations=1, report=kill)
+    resumed = train(tiny(32), examples, noise, tmp_path / "cut", evaluations=1)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_files_and_recipes_train_together(members, aam20, tmp_path):
+    labelled = [replace(member, split="train", weight=2.0) for member in members]
+    manifest = write_manifest(tmp_path / "d.jsonl", aam20, [*labelled, RECIPE])
+    examples = load_dataset(manifest, 64, "train")
+    assert bool((examples.labels == -1).any())
+    seen = []
+    net = train(tiny(), examples, examples, tmp_path / "run", evaluations=1, report=seen.append)
+    assert np.isfinite(seen[-1].loss)
+    assert np.isfinite(predict(net, examples.x)).all()
