@@ -110,19 +110,25 @@ def _overlap(one: RecipeMember, other: RecipeMember, size: int) -> bool:
     return a <= d and c <= b
 
 
-def verified_path(member: FrameMember, blobs: Path | None) -> Path:
+def verified_path(member: FrameMember, blobs: Path | None, digests: dict[Path, str]) -> Path:
     """Path of a member's file, after hashing it: damage may decode without an error.
+
+    Args:
+        member: whose file.
+        blobs: folder of the blobs of a service, where the member is one.
+        digests: of the files seen so far, so that a stack is hashed once for all its frames.
 
     Raises:
         FrameVanishedError: it is gone, or its content is another.
     """
     path = locate(member, blobs)
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != member.sha256:
+    if path not in digests:
+        with path.open("rb") as stream:
+            digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digests[path] != member.sha256:
         raise FrameVanishedError(
             f"{path} is no longer the file that was labelled, {member.sha256} (it hashes to"
-            f" {found}): put that file back, or import the labels again"
+            f" {digests[path]}): put that file back, or import the labels again"
         )
     return path
 

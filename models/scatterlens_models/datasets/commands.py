@@ -22,6 +22,7 @@ from scatterlens_models.datasets.importing.rows import Origin, origin_of
 from scatterlens_models.datasets.importing.snapshot import read_snapshot
 from scatterlens_models.datasets.importing.tables import read_csv, read_json
 from scatterlens_models.datasets.importing.tag_files import read_tag_files
+from scatterlens_models.datasets.importing.words import Words
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, RecipeMember, Split
 from scatterlens_models.datasets.splitting import split_members
@@ -219,11 +220,13 @@ def verify_command(
     """Check hash, splits, every frame's file, and that each split shows each attribute."""
     with _refusals():
         read = read_manifest(manifest)
-        wanted = attribute and [read.vocabulary.ids[read.vocabulary.index(a)] for a in attribute]
-        faults = []
+        named = Words(read.vocabulary).attributes(attribute or (), "--attribute")
+        wanted = [read.vocabulary.ids[index] for index in named] or None
+        faults: list[str] = []
+        digests: dict[Path, str] = {}
         for frame in read.frames:
             try:
-                verified_path(frame, blobs)
+                verified_path(frame, blobs, digests)
             except FrameVanishedError as error:
                 faults.append(str(error))
         for part in counting.parts(read):

@@ -88,9 +88,10 @@ def _decode(
     spec = PreprocessSpec(size)
     if not frames:
         return
+    digests: dict[Path, str] = {}
     with DecodeChild() as child:
         for row, member in enumerate(frames):
-            path = verified_path(member, blobs)
+            path = verified_path(member, blobs, digests)
             try:
                 frame = child.decode(path, member.index or 0)
             except (FrameRejected, DecodeCrashed) as error:

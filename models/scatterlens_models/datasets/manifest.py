@@ -115,16 +115,15 @@ def write_manifest(
     header: dict[str, Any] = {"format": FORMAT, "vocabulary": named, "apart": apart}
     digest = _digest(header, lines)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(
-        "\n".join([json.dumps(header | {"id": digest}), *lines]) + "\n", encoding="utf-8"
-    )
+    text = "\n".join([json.dumps(header | {"id": digest}), *lines]) + "\n"
     try:
-        os.link(partial, path)  # unlike a rename, never replaces a file
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
     except FileExistsError:
         raise DatasetError(f"{path} exists and is never edited: choose another name") from None
-    finally:
-        partial.unlink()
+    except OSError:  # a full disk, for one; what a kill leaves is refused by its hash
+        path.unlink(missing_ok=True)
+        raise
     return Manifest(digest, vocabulary, apart, members)
 
 

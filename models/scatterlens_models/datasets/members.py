@@ -24,7 +24,8 @@ class FrameMember:
     source: str
     """Where it was measured: a beamline, a laboratory, a published collection."""
     experiment: str
-    """What its near-duplicates share: a proposal and scan, a sample series."""
+    """What its near-duplicates share: a proposal and scan, a sample series. Equal names are one
+    experiment, whatever their sources."""
     author: str
     """Who judged it; several names are joined by ` + `."""
     split: Split | None = None

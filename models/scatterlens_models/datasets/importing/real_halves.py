@@ -7,6 +7,7 @@ judges what was trained and becomes `test`. Frames judged with low confidence ar
 import csv
 from pathlib import Path
 
+from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
 from scatterlens_models.datasets.members import Member, Split
 from scatterlens_models.evaluation.real import read_real
@@ -19,10 +20,16 @@ def read_real_halves(folder: Path, vocabulary: Vocabulary) -> list[Member]:
     """Read the folder. A source is one experiment: the frames of a series are near-duplicates.
 
     Raises:
-        DatasetError: a frame is gone or cannot be read.
+        DatasetError: no such folder, another vocabulary, or a frame that is gone or unreadable.
     """
-    with (folder / "INDEX.csv").open(newline="", encoding="utf-8") as stream:
-        half = {row["file"]: row["half"] for row in csv.DictReader(stream)}
+    try:
+        with (folder / "INDEX.csv").open(newline="", encoding="utf-8") as stream:
+            half = {row["file"]: row["half"] for row in csv.DictReader(stream)}
+        frames = read_real(folder, vocabulary)
+    except FileNotFoundError as error:
+        raise RowError(f"{error.filename} is not there: name the folder that holds it") from None
+    except ValueError as error:
+        raise ForeignLabelError(f"{error}: the real frames were judged for aam20") from error
     rows = [
         Row(
             place=f"{frame.file} in LABELS.csv",
@@ -34,7 +41,7 @@ def read_real_halves(folder: Path, vocabulary: Vocabulary) -> list[Member]:
             author="LABELS.csv",
             split=_HALVES[half[frame.file]],
         )
-        for frame in read_real(folder, vocabulary)
+        for frame in frames
         if frame.usable
     ]
     return members_of(rows, vocabulary)

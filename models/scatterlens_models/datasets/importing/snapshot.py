@@ -76,7 +76,8 @@ def read_snapshot(
 
 
 def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
-    with path.open(encoding="utf-8") as stream:
+    # What is no UTF-8 is no JSON either, and is refused with its line.
+    with path.open(encoding="utf-8", errors="replace") as stream:
         for number, text in enumerate(stream, start=1):
             place = f"line {number} of {path.name}"
             if not text.strip():

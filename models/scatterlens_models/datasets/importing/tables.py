@@ -11,6 +11,7 @@ by attribute, or lists `present` and `absent`.
 """
 
 import csv
+import io
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -40,11 +41,13 @@ def read_csv(
     """
     words = Words(vocabulary, ignored)
     folder, origin = frames or path.parent, origin or origin_of(path)
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        table = csv.DictReader(stream)
+    table = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
         columns = [c for c in table.fieldnames or [] if c not in (*FIELDS, *_LISTS)]
         words.attributes(columns, f"the columns of {path.name}")
         rows = list(_csv_rows(table, columns, words, path.name, folder, origin))
+    except csv.Error as error:
+        raise RowError(f"{path} is no table ({error}): save it as CSV again") from error
     return members_of(rows, vocabulary)
 
 
@@ -75,6 +78,13 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RowError(f"{path} is no JSON ({error}): export it again") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RowError(f"{path} is no text in UTF-8 ({error}): save it as such") from error
 
 
 def row(

@@ -109,6 +109,25 @@ def test_real_frames_are_imported_in_halves(run, real_data, tmp_path):
     assert "every frame is the one" in run("verify", out, *shown)
 
 
+def test_real_frames_that_are_not_there_or_not_so_judged_are_refused(run, tmp_path, real_data):
+    common = ("--out", tmp_path / "real.jsonl", "--vocabulary")
+    assert "INDEX.csv is not there" in run("import", "real", tmp_path, *common, "aam20", code=1)
+    said = run("import", "real", real_data, *common, "experimental20", code=1)
+    assert "were judged for aam20" in said
+
+
+def test_experiments_of_one_source_are_kept_apart_on_request(run, frames, tmp_path):
+    table = frames / "labels.csv"
+    table.write_text("file,experiment,ring\na.edf,one,1\nb.edf,two,1\n")
+    whole, out = tmp_path / "all.jsonl", tmp_path / "split.jsonl"
+    run("import", "csv", table, "--vocabulary", "aam20", "--out", whole, "--source", "lab")
+    split = ("split", whole, "--out", out, "--train", 0.5, "--validation", 0, "--test", 0.5)
+    assert "keep apart experiments alone" in run(*split, code=1)
+    run(*split, "--apart", "experiment")
+    assert {m.split for m in read_manifest(out).frames} == {"train", "test"}
+    assert read_manifest(out).apart == "experiment"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -127,6 +146,9 @@ def test_an_unknown_kind_and_an_existing_file_are_refused(run, table, tmp_path):
     common = (table, "--vocabulary", "aam20", "--out", tmp_path / "d.jsonl")
     assert "there are csv, json, hdf5, tags" in run("import", "xls", *common, code=1)
     run("import", "csv", *common)
+    assert "'rinc' is no attribute" in run(
+        "verify", tmp_path / "d.jsonl", "--attribute", "rinc", code=1
+    )
     assert "choose another name" in run("import", "csv", *common, code=1)
 
 

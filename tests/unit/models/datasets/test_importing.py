@@ -154,6 +154,19 @@ def test_broken_json_is_refused(frames, aam20):
         read_json(frames / "labels.json", aam20)
 
 
+def test_a_table_that_is_no_text_is_refused(frames, aam20):
+    (frames / "labels.csv").write_bytes("file,ring,author\na.edf,1,Jörg\n".encode("latin-1"))
+    with pytest.raises(RowError, match="no text in UTF-8"):
+        read_csv(frames / "labels.csv", aam20)
+
+
+def test_a_table_of_a_spreadsheet_is_read(frames, aam20):
+    text = '\ufefffile,author,ring\r\na.edf,"Jörg\u2028 und Ada",1\r\n'
+    (frames / "labels.csv").write_bytes(text.encode())
+    (member,) = read_csv(frames / "labels.csv", aam20)
+    assert member.author == "Jörg\u2028 und Ada"
+
+
 # HDF5
 
 

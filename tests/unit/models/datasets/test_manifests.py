@@ -1,6 +1,8 @@
 """Manifests: what is written is read again, and nothing else."""
 
 import json
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,14 +207,14 @@ def test_a_frame_that_vanished_or_changed_is_refused_by_path(frames, aam20, tmp_
     table = tmp_path / "labels.csv"
     table.write_text("file,ring\na.edf,present\n")
     (member,) = read_csv(table, aam20, frames)
-    assert verified_path(member, None) == frames / "a.edf"
+    assert verified_path(member, None, {}) == frames / "a.edf"
     content = (frames / "a.edf").read_bytes()
     (frames / "a.edf").write_bytes(content[:-1] + b"\x7f")
     with pytest.raises(FrameVanishedError, match=r"a\.edf is no longer the file"):
-        verified_path(member, None)
+        verified_path(member, None, {})
     (frames / "a.edf").unlink()
     with pytest.raises(FrameVanishedError, match=r"a\.edf is gone"):
-        verified_path(member, None)
+        verified_path(member, None, {})
 
 
 def test_a_blob_is_looked_for_in_the_folder_of_blobs(tmp_path, aam20, frames):
@@ -221,11 +223,11 @@ def test_a_blob_is_looked_for_in_the_folder_of_blobs(tmp_path, aam20, frames):
     (member,) = read_csv(table, aam20, frames)
     blob = replace(member, path=None)
     with pytest.raises(FrameVanishedError, match="name the folder of blobs"):
-        verified_path(blob, None)
+        verified_path(blob, None, {})
     place = tmp_path / "blobs" / member.sha256[:2] / member.sha256
     place.parent.mkdir(parents=True)
     place.write_bytes((frames / "a.edf").read_bytes())
-    assert verified_path(blob, tmp_path / "blobs") == place
+    assert verified_path(blob, tmp_path / "blobs", {}) == place
 
 
 def test_the_hash_of_a_manifest_covers_every_line(tmp_path, aam20, member):
@@ -239,3 +241,32 @@ def test_the_hash_of_a_manifest_covers_every_line(tmp_path, aam20, member):
         )
     ]
     assert len({first, *others}) == 4
+
+
+def test_names_with_strange_signs_survive(tmp_path, aam20, member):
+    strange = replace(member(1), author='Jörg\u2028\n"x"', source="\u0085é")
+    write_manifest(tmp_path / "d.jsonl", aam20, [strange, member(2)])
+    assert read_manifest(tmp_path / "d.jsonl").frames[0] == strange
+
+
+def test_a_full_disk_leaves_no_manifest(tmp_path, aam20, member):
+    # A limit on the size of files fails as a full disk does: in the middle of a write.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_manifest(tmp_path / "d.jsonl", aam20, [member(n) for n in range(100)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stack_is_hashed_once_for_all_its_frames(frames, aam20, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("file,frame,ring\n" + "".join(f"stack.npy,{n},1\n" for n in range(3)))
+    digests = {}
+    paths = [verified_path(m, None, digests) for m in read_csv(table, aam20, frames)]
+    assert paths == [frames / "stack.npy"] * 3
+    assert list(digests) == [frames / "stack.npy"]
