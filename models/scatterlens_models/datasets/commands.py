@@ -107,7 +107,7 @@ def _read(
     if kind in _READERS:
         return _READERS[kind](path, vocabulary, frames, origin, ignored)
     if kind == "label-studio":
-        return read_label_studio(path, vocabulary, frames, origin, ignored, judged)
+        return read_label_studio(path, vocabulary, frames, origin, ignored, judged, blobs)
     if kind == "real":
         return read_real_halves(path, vocabulary)
     if kind != "service":

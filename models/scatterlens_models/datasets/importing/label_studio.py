@@ -8,6 +8,7 @@ annotation that was not cancelled is one author's; authors who differ make a lab
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
@@ -19,6 +20,7 @@ from scatterlens_models.datasets.importing.words import VALUES, Words
 from scatterlens_models.datasets.members import Member
 from scatterlens_models.vocabulary import Vocabulary
 
+_FRAME_ID = re.compile(r"[0-9a-f]{64}(\.\d+)?")
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 """What an upload puts before the name of a file."""
 
@@ -30,11 +32,12 @@ def read_label_studio(
     origin: Origin | None = None,
     ignored: Collection[str] = (),
     judged: Collection[str] = (),
+    blobs: Path | None = None,
 ) -> list[Member]:
     """Read an export (JSON, not JSON-MIN).
 
-    Since the tool shows pictures, the frame itself is looked for in `frames` by the field `file`
-    of a task's data, else by the name in its field `image`.
+    Since the tool shows pictures, the frame itself is looked for by the field `file` of a task's
+    data, else among the blobs by its field `frame_id`, else by the name in its field `image`.
 
     Args:
         path: the export.
@@ -43,6 +46,7 @@ def read_label_studio(
         origin: what the tasks leave unsaid.
         ignored: choices that are no attributes.
         judged: attributes that were offered to be ticked; all others are unknown unless ticked.
+        blobs: folder of the blobs of the service that the tasks come from.
 
     Raises:
         DatasetError: a task cannot become a member; the message names it.
@@ -53,11 +57,13 @@ def read_label_studio(
     words = Words(vocabulary, ignored)
     offered = words.attributes(judged, "the attributes that were judged")
     folder, origin = frames or path.parent, origin or origin_of(path)
+
     rows: list[Row] = []
     for task in tasks:
         place = f"task {task.get('id')} of {path.name}"
         try:
-            rows += _rows(task, place, words, offered, folder, origin)
+            kept = blobs if blobs and _is_kept(task["data"], place) else None
+            rows += _rows(task, place, words, offered, folder, kept, origin)
         except (AttributeError, KeyError, TypeError) as error:
             raise RowError(
                 f"{place} lacks or misplaces {error}: choose JSON, not JSON-MIN, in the export"
@@ -70,11 +76,17 @@ def _rows(
     place: str,
     words: Words,
     offered: list[int],
-    frames: Path,
+    folder: Path,
+    blobs: Path | None,
     origin: Origin,
 ) -> Iterator[Row]:
+    """Rows of a task, one an author; with `blobs`, its frame is one of them."""
     data = task["data"]
-    said = {**data, "file": data.get("file") or _find(data["image"], frames)}
+    if blobs:
+        sha256, _, index = data["frame_id"].partition(".")
+        said = {**data, "file": f"{sha256[:2]}/{sha256}", "frame": index}
+    else:
+        said = {**data, "file": data.get("file") or _find(data["image"], folder)}
     for annotation in task["annotations"]:
         if annotation.get("was_cancelled"):
             continue
@@ -82,7 +94,19 @@ def _rows(
         author = author.get("email") or author.get("id") if isinstance(author, dict) else author
         author = origin.author if author is None else str(author)
         judged = _judged(annotation["result"], place, words, offered)
-        yield row({**said, "author": data.get("author") or author}, place, judged, frames, origin)
+        said["author"] = data.get("author") or author
+        made = row(said, place, judged, blobs or folder, origin)
+        yield replace(made, blob=blobs is not None)
+
+
+def _is_kept(data: dict[str, Any], place: str) -> bool:
+    """Whether a task's frame is a blob of a service; a field `file` comes before that."""
+    frame_id = data.get("frame_id")
+    if data.get("file") or frame_id is None:
+        return False
+    if not _FRAME_ID.fullmatch(str(frame_id)):
+        raise RowError(f"{place}: {frame_id!r} is no frame id, a sha256 with or without index")
+    return True
 
 
 def _judged(

@@ -37,6 +37,8 @@ class Row:
     author: str
     split: Split | None = None
     weight: float = 1.0
+    blob: bool = False
+    """The file is kept by a service under its sha256, and the member names no path."""
 
 
 def origin_of(path: Path) -> Origin:
@@ -58,6 +60,11 @@ def members_of(rows: Iterable[Row], vocabulary: Vocabulary) -> list[Member]:
         for row in rows:
             if row.file not in digests:
                 digests[row.file], counts[row.file] = _look(row, child)
+            if row.blob and digests[row.file] != row.file.name:
+                raise FrameVanishedError(
+                    f"{row.place}: the blob {row.file} now hashes to {digests[row.file]}: have the"
+                    " frame sent again"
+                )
             frame_id = _frame_id(row, digests[row.file], counts[row.file])
             found.setdefault(frame_id, []).append(row)
     if not found:
@@ -117,7 +124,7 @@ def _member(frame_id: str, rows: Sequence[Row], vocabulary: Vocabulary) -> Frame
         )
     return FrameMember(
         frame_id,
-        first.file,
+        None if first.blob else first.file,
         consensus([row.judged for row in rows], len(vocabulary.ids)),
         first.source,
         first.experiment,

@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from scatterlens_models.datasets.errors import FrameVanishedError, RowError
+from scatterlens_models.datasets.errors import RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
 from scatterlens_models.datasets.importing.words import VALUES, Words
-from scatterlens_models.datasets.members import FrameMember, Member, blob_path
+from scatterlens_models.datasets.members import Member, blob_path
 from scatterlens_models.datasets.units import units
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -61,7 +61,8 @@ def read_snapshot(
         experiment = experiments[line.frame_id]
         file = blob_path(blobs, sha256)
         number = int(index) if index else None
-        rows.setdefault(key, Row(place, file, number, {}, source, experiment, line.author))
+        row = Row(place, file, number, {}, source, experiment, line.author, blob=True)
+        rows.setdefault(key, row)
         judged = said.setdefault(key, {})
         if attribute is not None:
             word = line.time, VALUES[line.value]
@@ -72,7 +73,7 @@ def read_snapshot(
         replace(row, judged={a: value for a, (_, value) in said[key].items()})
         for key, row in rows.items()
     ]
-    return [_as_blob(member) for member in members_of(complete, vocabulary)]
+    return members_of(complete, vocabulary)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
@@ -103,13 +104,3 @@ def _experiments(lines: list[_Line]) -> dict[str, str]:
         names.setdefault(number, set()).add(line.experiment)
     joined = {number: " + ".join(sorted(found)) for number, found in names.items()}
     return {line.frame_id: joined[number] for number, line in zip(numbers, lines, strict=True)}
-
-
-def _as_blob(member: Member) -> Member:
-    if not isinstance(member, FrameMember) or member.path is None:
-        return member
-    if member.path.name != member.sha256:
-        raise FrameVanishedError(
-            f"the blob {member.path} now hashes to {member.sha256}: have the frame sent again"
-        )
-    return replace(member, path=None)

@@ -19,6 +19,7 @@ from scatterlens_models.datasets.importing.label_studio import read_label_studio
 from scatterlens_models.datasets.importing.rows import Origin, consensus
 from scatterlens_models.datasets.importing.tables import read_csv, read_json
 from scatterlens_models.datasets.importing.tag_files import read_tag_files
+from scatterlens_models.datasets.members import blob_path
 from scatterlens_models.vocabulary import load_vocabulary
 
 
@@ -326,6 +327,31 @@ def test_label_studio_authors_who_differ_make_a_label_unknown(frames, aam20):
     path = dump(frames, [{"id": 1, "data": {"image": "a.edf"}, "annotations": both}])
     (member,) = read_label_studio(path, aam20, judged=["ring", "halo"])
     assert said(member, aam20) == {"ring": 1}
+
+
+def test_label_studio_tasks_of_a_service_name_its_blobs(frames, tmp_path, aam20):
+    blobs = tmp_path / "blobs"
+    for name in ("a.edf", "stack.npy"):
+        place = blob_path(blobs, digest(frames / name))
+        place.parent.mkdir(parents=True)
+        place.write_bytes((frames / name).read_bytes())
+    ids = [digest(frames / "a.edf"), digest(frames / "stack.npy") + ".1"]
+    tasks = [
+        {
+            "id": n,
+            "data": {"image": "https://host/1.png", "frame_id": frame_id},
+            "annotations": [ticked(["Ring"])],
+        }
+        for n, frame_id in enumerate(ids)
+    ]
+    path = dump(frames, tasks)
+    members = read_label_studio(path, aam20, blobs=blobs)
+    assert [(m.frame_id, m.path) for m in members] == [(frame_id, None) for frame_id in ids]
+    tasks[0]["data"]["frame_id"] = "12"
+    with pytest.raises(RowError, match=r"task 0 .*'12' is no frame id"):
+        read_label_studio(dump(frames, tasks), aam20, blobs=blobs)
+    with pytest.raises(FrameVanishedError, match=r"task 0 .*no frame .*1\.png"):
+        read_label_studio(path, aam20)
 
 
 def test_another_export_of_label_studio_is_refused_with_the_remedy(frames, aam20):
