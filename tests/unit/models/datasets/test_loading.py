@@ -83,6 +83,13 @@ def test_what_was_prepared_is_kept_by_dataset_and_size(members, aam20, tmp_path,
     assert load_dataset(manifest, 64, "train", cache).x.shape[-1] == 64
 
 
+def test_what_was_kept_of_one_split_is_not_taken_for_another(members, aam20, tmp_path):
+    judge = replace(members[2], split="test", source="other", experiment="other")
+    manifest = write_manifest(tmp_path / "d.jsonl", aam20, [*members[:2], judge])
+    train, test = (load_dataset(manifest, 64, s, tmp_path / "cache") for s in ("train", "test"))
+    assert (len(train.x), len(test.x)) == (2, 1)
+
+
 def test_a_changed_frame_is_not_learned_from(members, aam20, tmp_path, frames):
     manifest = write_manifest(tmp_path / "d.jsonl", aam20, members)
     (frames / "a.edf").write_bytes((frames / "c.edf").read_bytes())
