@@ -18,6 +18,8 @@ class Examples:
     """(N, 2, S, S) float16."""
     labels: torch.Tensor
     """(N, A) int8."""
+    weights: torch.Tensor | None = None
+    """(N,) float64, how often each is drawn beside the others; None: all alike."""
 
 
 def load_examples(shards: Shards, size: int, count: int | None = None) -> Examples:

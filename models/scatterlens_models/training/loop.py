@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scatterlens_models.datasets.mixing import mixed_batches
 from scatterlens_models.evaluation.metrics import mean_average_precision
 from scatterlens_models.nets import build
 from scatterlens_models.nets.layers import Net
@@ -130,7 +131,11 @@ def train(
     net.train()
     started = saved = told = time.monotonic()
     running = float("nan")
-    for indices in batches(len(training.x), recipe.batch, recipe.seed, step):
+    if training.weights is None:
+        drawn = batches(len(training.x), recipe.batch, recipe.seed, step)
+    else:
+        drawn = mixed_batches(training.weights, recipe.batch, recipe.seed, step)
+    for indices in drawn:
         if step >= steps:
             break
         x = training.x[indices].float()

@@ -13,6 +13,7 @@ normalised image is in the paper.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -137,7 +138,7 @@ def high_attention(net: Net, x_BCSS: torch.Tensor) -> np.ndarray:
 
 
 def guide(net: Net, examples: Examples, operation: str) -> Examples:
-    """D* of a whole training set from one pass of a trained network; labels stay."""
+    """D* of a whole training set from one pass of a trained network; all else stays."""
     net.eval()
     made = torch.empty_like(examples.x)
     for start in range(0, len(examples.x), _BATCH):
@@ -145,4 +146,4 @@ def guide(net: Net, examples: Examples, operation: str) -> Examples:
         for i, attention in enumerate(high_attention(net, x_BCSS)):
             frame = guided_frame(x_BCSS[i].numpy(), attention, operation)
             made[start + i] = torch.from_numpy(frame).to(made.dtype)
-    return Examples(made, examples.labels)
+    return replace(examples, x=made)

@@ -1,0 +1,1 @@
+"""Datasets: labelled frames by manifest, split without leakage, imported, exported and loaded."""
