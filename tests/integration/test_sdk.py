@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fabio
@@ -22,7 +23,11 @@ from scatterlens.errors import FrameRejected, NotFound, UnknownAttribute
 from scatterlens.journal import Journal
 from scatterlens.schemas import LabelIn
 from scatterlens.watching import FolderWatch, Rules
+from scatterlens_models.datasets.importing.snapshot import read_snapshot
+from scatterlens_models.datasets.loading import load_dataset
+from scatterlens_models.datasets.manifest import write_manifest
 from scatterlens_models.explanations import GRADIENTS, explain
+from scatterlens_models.vocabulary import load_vocabulary
 from support.bundles import make_bundle
 from support.servers import free_port
 
@@ -211,6 +216,29 @@ def test_a_correction_is_kept_reviewed_and_exported(client, tmp_path):
     assert label.time not in {one.time for one in client.export_labels()}
     changed = client.export_labels(since=label.time)
     assert [one.value for one in changed if one.frame_id == result.frame_id] == [None]
+
+
+def test_corrections_become_members_of_a_dataset(gateway, client, tmp_path):
+    frames = [client.annotate(write_frame(tmp_path / f"{n}.edf", n), scan="set") for n in (92, 93)]
+    for result in frames:
+        client.label(result.frame_id, {"ring": "present", "halo": "absent", "spotted": "unsure"})
+    labels = tmp_path / "labels.ndjson"
+    ids = {result.frame_id for result in frames}
+    said = [one.model_dump_json() for one in client.export_labels() if one.frame_id in ids]
+    labels.write_text("\n".join(said) + "\n")
+    vocabulary = load_vocabulary("aam20")
+    members = read_snapshot(labels, vocabulary, gateway.home / "blobs")
+    assert {one.frame_id for one in members} == ids
+    assert len({one.experiment for one in members}) == 1
+    for one in members:
+        known = {vocabulary.ids[a]: value for a, value in enumerate(one.labels) if value >= 0}
+        assert known == {"ring": 1, "halo": 0}
+    members = [replace(one, split="train") for one in members]
+    blobs = gateway.home / "blobs"
+    manifest = write_manifest(tmp_path / "set.jsonl", vocabulary, members)
+    examples = load_dataset(manifest, 64, "train", blobs=blobs)
+    assert examples.x.shape == (2, 2, 64, 64)
+    assert (examples.labels >= 0).sum() == 4
 
 
 def test_events_tell_of_a_frame_and_can_be_taken_up_again(client, tmp_path):
