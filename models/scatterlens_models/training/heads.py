@@ -38,7 +38,9 @@ class SvmHead:
     calibrated: CalibratedClassifierCV
     """What scikit-learn fitted."""
     cv_ap: float
-    """Mean average precision over the frames that each fold held out."""
+    """Mean over folds of the average precision on the frames held out: what chose C and gamma."""
+    held_out_ap: float
+    """Average precision on the frames of all folds together, each judged while held out."""
     threshold: float
     """Probability from which the attribute is a tag."""
 
@@ -83,6 +85,8 @@ class LogisticHead:
     """A linear classifier with a fixed C, held back by it from the certainty of few frames."""
 
     model: LogisticRegression
+    held_out_ap: float
+    """Average precision on the labelled frames, each judged while held out."""
     threshold: float = 0.5
 
     def decide(self, z_ND: np.ndarray) -> np.ndarray:
@@ -122,7 +126,9 @@ def fit_head(z_ND: np.ndarray, labels_N: np.ndarray, seed: int = 0) -> Head:
     if fewest >= FEWEST_FOR_SVM:
         return _fit_svm(z_ND, positive, seed)
     if fewest >= FEWEST_FOR_LOGISTIC:
-        return LogisticHead(LogisticRegression(C=LOGISTIC_C).fit(z_ND, positive))
+        model, folds = LogisticRegression(C=LOGISTIC_C), _folds(z_ND, positive, fewest, seed)
+        held_out = _held_out(model, z_ND, positive, folds)
+        return LogisticHead(model.fit(z_ND, positive), _precision(held_out, positive))
     return KeptHead(
         f"{int(positive.sum())} present and {int((~positive).sum())} absent: at least"
         f" {FEWEST_FOR_LOGISTIC} of each are needed"
@@ -130,18 +136,39 @@ def fit_head(z_ND: np.ndarray, labels_N: np.ndarray, seed: int = 0) -> Head:
 
 
 def _fit_svm(z_ND: np.ndarray, positive: np.ndarray, seed: int) -> SvmHead | KeptHead:
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(z_ND, positive))
+    folds = _folds(z_ND, positive, FOLDS, seed)
     c, gamma, cv_ap = choose_c_and_gamma(z_ND, positive, folds)
     machine = SVC(kernel="rbf", C=c, gamma=gamma)
     calibrated = CalibratedClassifierCV(machine, method="sigmoid", ensemble=False, cv=folds)
-    head = SvmHead(calibrated.fit(z_ND, positive), cv_ap, 0.5)
-    if head.slope <= 0:
+    calibrated.fit(z_ND, positive)
+    held_out = _held_out(machine, z_ND, positive, folds)
+    sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
+    if sigmoid.a_ >= 0:
         return KeptHead("on frames held out, the decision value does not rise with the label")
     # Thresholds from frames that the machine was fitted to would be those of a perfect one.
-    held_out = cross_val_predict(machine, z_ND, positive, cv=folds, method="decision_function")
-    probability = calibrated.calibrated_classifiers_[0].calibrators[0].predict(held_out)
-    threshold = fit_thresholds(probability[:, None], positive[:, None].astype(np.int8))[0]
-    return SvmHead(calibrated, cv_ap, float(threshold))
+    labels_N1 = positive[:, None].astype(np.int8)
+    threshold = fit_thresholds(sigmoid.predict(held_out)[:, None], labels_N1)[0]
+    return SvmHead(calibrated, cv_ap, _precision(held_out, positive), float(threshold))
+
+
+def _folds(
+    z_ND: np.ndarray, positive: np.ndarray, count: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(z_ND, positive))
+
+
+def _held_out(
+    model: SVC | LogisticRegression,
+    z_ND: np.ndarray,
+    positive: np.ndarray,
+    folds: list[tuple[np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """Decision value (N,) of each frame by the model that did not see it."""
+    return cross_val_predict(model, z_ND, positive, cv=folds, method="decision_function")
+
+
+def _precision(decisions: np.ndarray, positive: np.ndarray) -> float:
+    return average_precision(decisions, positive.astype(np.int8))
 
 
 def choose_c_and_gamma(
@@ -159,17 +186,16 @@ def choose_c_and_gamma(
     scale = 1 / (features * z_ND.var())
     gammas = sorted({*(factor / features for factor in GAMMA_TIMES_FEATURES), float(scale)})
     kernels = {gamma: np.exp(-gamma * squared_NN) for gamma in gammas}
-    labels = positive.astype(np.int8)
     chosen, best = (0.0, 0.0), (-1.0, -1.0)
     for c, gamma in product(SVM_C, gammas):
-        kernel_NN, scores = kernels[gamma], np.empty(len(labels))
+        kernel_NN, scores = kernels[gamma], np.empty(len(positive))
         for learned, held_out in folds:
             machine = SVC(kernel="precomputed", C=c)
-            machine.fit(kernel_NN[np.ix_(learned, learned)], labels[learned])
+            machine.fit(kernel_NN[np.ix_(learned, learned)], positive[learned])
             scores[held_out] = machine.decision_function(kernel_NN[np.ix_(held_out, learned)])
-        each = [average_precision(scores[held_out], labels[held_out]) for _, held_out in folds]
+        each = [_precision(scores[held_out], positive[held_out]) for _, held_out in folds]
         # Rounded, so that equals are equal whatever the order of a sum.
-        found = round(float(np.mean(each)), 9), round(average_precision(scores, labels), 9)
+        found = round(float(np.mean(each)), 9), round(_precision(scores, positive), 9)
         if found > best:
             chosen, best = (c, gamma), found
     return *chosen, best[0]

@@ -63,7 +63,7 @@ def adapted(labelled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("transfer")
     base = make_bundle(folder, attention=("first", "second"), gradients=True)
     ids = [f"{i:064x}" for i in range(FRAMES)]
-    return base, transfer(base, *labelled, ids, folder / "adapted", "adapted")
+    return base, transfer(base, *labelled, ids, folder / "adapted", "adapted", always=True)
 
 
 def outputs(bundle, frames):
@@ -255,16 +255,19 @@ def test_the_shipped_bundle_learns_from_frames_it_never_saw(tmp_path):
     labels = np.full((24, 20), -1, np.int8)
     labels[:, RING] = np.arange(24) % 2
     frames[labels[:, RING] == 1, 0, 40:60, 40:90] += 0.4
+    # The other way round: a dark frame is what these labels call a ring, which no network guesses.
+    labels[:, RING] = 1 - labels[:, RING]
     ids = [str(i) for i in range(24)]
     bundle = transfer(base, frames, labels, ids, tmp_path / "new", "new")
     fresh = rng.random((4, 2, 128, 128), np.float32) * np.float32(0.1)
     fresh[2:, 0, 40:60, 40:90] += 0.4
     probabilities, maps, _ = outputs(bundle, fresh)
-    assert probabilities[2:, RING].min() > 0.5 > probabilities[:2, RING].max()
+    assert probabilities[:2, RING].min() > 0.5 > probabilities[2:, RING].max()
     assert maps.shape == (4, 20, 16, 16)
     # A second beamline may start from what the first has learned.
-    again = transfer(bundle, frames, 1 - labels * (labels >= 0), ids, tmp_path / "again", "again")
-    assert outputs(again, fresh)[0][2:, RING].max() < 0.5
+    turned = np.where(labels < 0, labels, 1 - labels)
+    again = transfer(bundle, frames, turned, ids, tmp_path / "again", "again")
+    assert outputs(again, fresh)[0][2:, RING].min() > 0.5
 
 
 def test_linear_heads_alone_keep_maps_that_sum_to_the_logit(tmp_path, labelled):
@@ -272,7 +275,8 @@ def test_linear_heads_alone_keep_maps_that_sum_to_the_logit(tmp_path, labelled):
     few = np.full_like(labels, -1)
     few[:, SPOTTED] = labels[:, SPOTTED]
     base = make_bundle(tmp_path)
-    bundle = transfer(base, frames, few, ["id"] * FRAMES, tmp_path / "linear2", "linear2")
+    folder = tmp_path / "adapted"
+    bundle = transfer(base, frames, few, ["id"] * FRAMES, folder, "adapted", always=True)
     assert bundle.additive
     probabilities, maps, _ = outputs(bundle, frames[:5])
     logits = maps.sum(axis=(2, 3)) + bundle.bias
@@ -288,6 +292,39 @@ def test_labels_that_teach_nothing_are_refused_and_nothing_is_left(tmp_path, lab
     with pytest.raises(TransferError, match="need labels of that many rows"):
         transfer(base, frames, labels[:5], ["id"] * FRAMES, tmp_path / "new", "new")
     assert [p.name for p in tmp_path.iterdir()] == [base.name]
+
+
+def test_a_head_that_is_no_better_than_the_own_one_is_not_used(tmp_path, labelled):
+    frames, labels = labelled
+    base = make_bundle(tmp_path)
+    own, _, features = outputs(base, frames)
+    bundle = transfer(base, frames, labels, ["id"] * FRAMES, tmp_path / "new", "new")
+    z = StandardScaler().fit_transform(features.astype(np.float64))
+    kinds = {"svm": 0, "logistic": 0, "base": 0}
+    for a in (RING, HALO, SPOTTED):
+        known = labels[:, a] >= 0
+        head = fit_head(z, labels[:, a])
+        wins = head.held_out_ap > average_precision_score(labels[known, a], own[known, a])
+        said = bundle.content["heads"][a]
+        assert (said["head"] != "base") == wins
+        kinds[said["head"]] += 1
+        if not wins:
+            assert said["reason"].endswith(f"{head.held_out_ap:.3f} on those it did not see")
+    assert kinds["svm"]
+    assert kinds["base"]
+
+
+def test_what_a_head_reaches_is_measured_on_frames_that_it_did_not_see():
+    rng = np.random.default_rng(8)
+    z = rng.normal(size=(40, 60))
+    labels = (np.arange(40) % 4 == 0).astype(np.int8)
+    for few in (labels, np.where(np.arange(40) < 12, labels, -1)):
+        head = fit_head(z, few)
+        if isinstance(head, KeptHead):
+            continue
+        known = few >= 0
+        assert average_precision_score(few[known], head.decide(z[known])) == 1
+        assert head.held_out_ap < 0.7
 
 
 def test_a_network_whose_features_are_no_mean_of_cells_is_refused(tmp_path, labelled):
