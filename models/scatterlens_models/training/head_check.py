@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnxruntime
-from sklearn.preprocessing import StandardScaler
 
 from scatterlens_models.training.export import TOLERANCE
 from scatterlens_models.training.export_error import ExportError
 from scatterlens_models.training.head_graph import decision_output, head_order, last_map
-from scatterlens_models.training.heads import NewHead
+from scatterlens_models.training.heads import NewHead, Standard
 
 _BATCH = 32
 
@@ -20,7 +19,7 @@ def check_heads(
     prefix: str,
     base: onnx.ModelProto,
     heads: Mapping[int, NewHead],
-    scaler: StandardScaler,
+    standard: Standard,
     frames_NCSS: np.ndarray,
 ) -> None:
     """Compare a graph with scikit-learn, and what it keeps with the base graph.
@@ -30,7 +29,7 @@ def check_heads(
         prefix: of the names that are new in it.
         base: the graph that it was made from.
         heads: by the index of the attribute.
-        scaler: what standardises the features.
+        standard: what the features are standardised by.
         frames_NCSS: five frames that no head was fitted to.
 
     Raises:
@@ -48,10 +47,10 @@ def check_heads(
         found = dict(zip(kept, map(np.asarray, after.run(kept, feeds)), strict=True))
         (decisions_BK,) = map(np.asarray, after.run([decision_output(prefix)], feeds))
         wanted = dict(zip(kept, (array.copy() for array in expected), strict=True))
-        z_BD = scaler.transform(wanted["features"].astype(np.float64))
+        z_BD = standard.apply(wanted["features"])
         for a, head in heads.items():
             wanted["probabilities"][:, a] = head.probability(z_BD)
-            pull_BD = head.gradient(z_BD) / scaler.scale_
+            pull_BD = head.gradient(z_BD) / standard.spread
             cells = cells_BDhw.shape[2] * cells_BDhw.shape[3]
             wanted["attribute_maps"][:, a] = np.einsum("bd,bdhw->bhw", pull_BD, cells_BDhw) / cells
             decisions_B = decisions_BK[:, columns[a]]

@@ -5,12 +5,13 @@ Shape letters: B frames, K new heads, N support vectors, D features, h x w cells
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scatterlens_models.training.heads import LogisticHead, NewHead, SvmHead
+from scatterlens_models.training.heads import LogisticHead, NewHead, Standard, SvmHead
 
 
 class BaseGraphError(ValueError):
@@ -53,7 +54,7 @@ class _Writer:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, operation: str, *inputs: str, output: str = "", **attributes: object) -> str:
+    def node(self, operation: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or f"{self.prefix}value_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, list(inputs), [name], **attributes))
         return name
@@ -62,8 +63,7 @@ class _Writer:
 def with_heads(
     base: onnx.ModelProto,
     heads: Mapping[int, NewHead],
-    mean_D: np.ndarray,
-    spread_D: np.ndarray,
+    standard: Standard,
     prefix: str,
 ) -> onnx.ModelProto:
     """A copy of a graph whose attributes in `heads` have new ones, the others keep theirs.
@@ -75,8 +75,7 @@ def with_heads(
     Args:
         base: graph of a bundle.
         heads: by the index of the attribute.
-        mean_D: what the features are standardised by.
-        spread_D: likewise.
+        standard: what the features are standardised by.
         prefix: of every new name; none in the base graph may begin with it.
 
     Raises:
@@ -93,13 +92,14 @@ def with_heads(
         _rename(model.graph, name, f"{prefix}base_{name}")
     write = _Writer(prefix)
     double = write.node("Cast", "features", to=TensorProto.DOUBLE)
-    centred = write.node("Sub", double, write.constant(mean_D.astype(np.float64)))
-    z_BD = write.node("Div", centred, write.constant(spread_D.astype(np.float64)))
-    svms = [heads[a] for a in head_order(heads) if isinstance(heads[a], SvmHead)]
-    linear = [heads[a] for a in head_order(heads) if isinstance(heads[a], LogisticHead)]
+    centred = write.node("Sub", double, write.constant(standard.mean))
+    z_BD = write.node("Div", centred, write.constant(standard.spread))
+    ordered = [heads[a] for a in head_order(heads)]
+    svms = [head for head in ordered if isinstance(head, SvmHead)]
+    linear = [head for head in ordered if isinstance(head, LogisticHead)]
     decisions, maps = [], []
     if svms:
-        decided, gradient_BKD = _svm_nodes(write, z_BD, svms, spread_D)
+        decided, gradient_BKD = _svm_nodes(write, z_BD, svms, standard.spread)
         decisions.append(decided)
         maps.append(write.node("Einsum", gradient_BKD, cells_BDhw, equation="bkd,bdhw->bkhw"))
     if linear:
@@ -107,7 +107,7 @@ def with_heads(
         product_BK = write.node("MatMul", z_BD, write.constant(weights_KD.T))
         intercepts = np.concatenate([head.model.intercept_ for head in linear])
         decisions.append(write.node("Add", product_BK, write.constant(intercepts)))
-        gradient_KD = write.constant((weights_KD / spread_D).astype(np.float32))
+        gradient_KD = write.constant((weights_KD / standard.spread).astype(np.float32))
         maps.append(write.node("Einsum", gradient_KD, cells_BDhw, equation="kd,bdhw->bkhw"))
     values = write.node("Concat", *decisions, axis=1, output=decision_output(prefix))
     slopes = [head.slope for head in svms] + [1.0] * len(linear)

@@ -10,6 +10,7 @@ Arrays `z_ND` are standardised features; labels are 1 present, 0 absent, -1 unkn
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
@@ -35,18 +36,18 @@ LOGISTIC_C = 0.01
 class SvmHead:
     """A Gaussian support vector machine with a sigmoid on its decision value (Platt)."""
 
-    calibrated: CalibratedClassifierCV
-    """What scikit-learn fitted."""
+    calibrated: Any
+    """`CalibratedClassifierCV`, as scikit-learn fitted it."""
     cv_ap: float
     """Mean over folds of the average precision on the frames held out: what chose C and gamma."""
-    held_out_ap: float
-    """Average precision on the frames of all folds together, each judged while held out."""
+    held_out: np.ndarray
+    """Decision value of each frame with a label, by a machine that did not see it."""
     threshold: float
     """Probability from which the attribute is a tag."""
 
     @property
-    def svc(self) -> SVC:
-        """The machine, fitted to all labelled frames."""
+    def svc(self) -> Any:
+        """The `SVC`, fitted to all labelled frames."""
         return self.calibrated.calibrated_classifiers_[0].estimator
 
     @property
@@ -84,9 +85,10 @@ class SvmHead:
 class LogisticHead:
     """A linear classifier with a fixed C, held back by it from the certainty of few frames."""
 
-    model: LogisticRegression
-    held_out_ap: float
-    """Average precision on the labelled frames, each judged while held out."""
+    model: Any
+    """`LogisticRegression`, as scikit-learn fitted it."""
+    held_out: np.ndarray
+    """Decision value of each frame with a label, by a model that did not see it."""
     threshold: float = 0.5
 
     def decide(self, z_ND: np.ndarray) -> np.ndarray:
@@ -113,9 +115,24 @@ NewHead = SvmHead | LogisticHead
 Head = NewHead | KeptHead
 
 
-def standardiser(features_ND: np.ndarray) -> StandardScaler:
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """What features are standardised by."""
+
+    mean: np.ndarray
+    """(D,)."""
+    spread: np.ndarray
+    """(D,), 1 for a feature that never changes."""
+
+    def apply(self, features_ND: np.ndarray) -> np.ndarray:
+        """Standardised features (N, D), float64."""
+        return (features_ND.astype(np.float64) - self.mean) / self.spread
+
+
+def standard_of(features_ND: np.ndarray) -> Standard:
     """Mean and spread of the features of all labelled frames, whatever their labels."""
-    return StandardScaler().fit(features_ND.astype(np.float64))
+    scaler = StandardScaler().fit(features_ND.astype(np.float64))
+    return Standard(np.asarray(scaler.mean_), np.asarray(scaler.scale_))
 
 
 def fit_head(z_ND: np.ndarray, labels_N: np.ndarray, seed: int = 0) -> Head:
@@ -128,7 +145,7 @@ def fit_head(z_ND: np.ndarray, labels_N: np.ndarray, seed: int = 0) -> Head:
     if fewest >= FEWEST_FOR_LOGISTIC:
         model, folds = LogisticRegression(C=LOGISTIC_C), _folds(z_ND, positive, fewest, seed)
         held_out = _held_out(model, z_ND, positive, folds)
-        return LogisticHead(model.fit(z_ND, positive), _precision(held_out, positive))
+        return LogisticHead(model.fit(z_ND, positive), held_out)
     return KeptHead(
         f"{int(positive.sum())} present and {int((~positive).sum())} absent: at least"
         f" {FEWEST_FOR_LOGISTIC} of each are needed"
@@ -138,9 +155,14 @@ def fit_head(z_ND: np.ndarray, labels_N: np.ndarray, seed: int = 0) -> Head:
 def _fit_svm(z_ND: np.ndarray, positive: np.ndarray, seed: int) -> SvmHead | KeptHead:
     folds = _folds(z_ND, positive, FOLDS, seed)
     c, gamma, cv_ap = choose_c_and_gamma(z_ND, positive, folds)
-    machine = SVC(kernel="rbf", C=c, gamma=gamma)
-    calibrated = CalibratedClassifierCV(machine, method="sigmoid", ensemble=False, cv=folds)
-    calibrated.fit(z_ND, positive)
+    # scikit-learn states no types; what is inferred from its defaults is too narrow.
+    machine: Any = SVC(kernel="rbf", C=c, gamma=gamma)  # pyright: ignore[reportArgumentType]
+    calibrated: Any = CalibratedClassifierCV(
+        machine,
+        method="sigmoid",
+        ensemble=False,  # pyright: ignore[reportArgumentType]
+        cv=folds,
+    ).fit(z_ND, positive)
     held_out = _held_out(machine, z_ND, positive, folds)
     sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
     if sigmoid.a_ >= 0:
@@ -148,7 +170,7 @@ def _fit_svm(z_ND: np.ndarray, positive: np.ndarray, seed: int) -> SvmHead | Kep
     # Thresholds from frames that the machine was fitted to would be those of a perfect one.
     labels_N1 = positive[:, None].astype(np.int8)
     threshold = fit_thresholds(sigmoid.predict(held_out)[:, None], labels_N1)[0]
-    return SvmHead(calibrated, cv_ap, _precision(held_out, positive), float(threshold))
+    return SvmHead(calibrated, cv_ap, held_out, float(threshold))
 
 
 def _folds(
@@ -158,13 +180,15 @@ def _folds(
 
 
 def _held_out(
-    model: SVC | LogisticRegression,
+    model: Any,
     z_ND: np.ndarray,
     positive: np.ndarray,
     folds: list[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
     """Decision value (N,) of each frame by the model that did not see it."""
-    return cross_val_predict(model, z_ND, positive, cv=folds, method="decision_function")
+    return np.asarray(
+        cross_val_predict(model, z_ND, positive, cv=folds, method="decision_function")
+    )
 
 
 def _precision(decisions: np.ndarray, positive: np.ndarray) -> float:
@@ -198,4 +222,4 @@ def choose_c_and_gamma(
         found = round(float(np.mean(each)), 9), round(_precision(scores, positive), 9)
         if found > best:
             chosen, best = (c, gamma), found
-    return *chosen, best[0]
+    return chosen[0], chosen[1], best[0]

@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 import onnx
 import sklearn
-from sklearn.preprocessing import StandardScaler
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
-from scatterlens_models.evaluation.metrics import average_precisions
+from scatterlens_models.evaluation.metrics import average_precision
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.export import map_scale
 from scatterlens_models.training.head_check import check_heads, run_maps
+from scatterlens_models.training.head_choice import better
 from scatterlens_models.training.head_graph import last_map, with_heads, without_decisions
 from scatterlens_models.training.heads import (
     LOGISTIC_C,
     Head,
     KeptHead,
+    Standard,
     SvmHead,
     fit_head,
-    standardiser,
+    standard_of,
 )
 
 _BATCH = 32
@@ -50,9 +51,8 @@ def transfer(
 ) -> Bundle:
     """Fit a head to every attribute that has labels enough, and write the new bundle.
 
-    A new head takes the place of the base's own where it ranks the labelled frames better, each
-    of them judged by a head that did not see it. Novelty stays that of the base: it says how
-    unlike the frames a body has learned from is.
+    A new head takes the place of the base's own where it is surely better (`head_choice`).
+    Novelty stays that of the base: it says how unlike the frames a body has learned from is.
 
     Args:
         base: bundle whose body is kept.
@@ -61,7 +61,7 @@ def transfer(
         frame_ids: of the frames, for the provenance.
         folder: where the bundle comes to lie; replaced as a whole.
         name: name of the line of models.
-        seed: of the folds.
+        seed: of the folds, and of the draws that compare heads.
         always: take every new head, whether or not the base's own is better.
 
     Raises:
@@ -78,19 +78,22 @@ def transfer(
     model = onnx.load(base.path / "model.onnx")
     last_map(model)  # refuses before minutes are spent on folds
     seen = _seen(base, frames_NCSS)
-    scaler = standardiser(seen.features)
-    z_ND = scaler.transform(seen.features.astype(np.float64))
+    standard = standard_of(seen.features)
+    z_ND = standard.apply(seen.features)
     fitted = [fit_head(z_ND, labels_NA[:, a], seed) for a in range(len(attributes))]
     if not always:
-        own = average_precisions(seen.probabilities, labels_NA)
-        fitted = [better(head, float(own[a])) for a, head in enumerate(fitted)]
+        rng = np.random.default_rng(seed)
+        fitted = [
+            better(head, seen.probabilities[:, a], labels_NA[:, a], rng)
+            for a, head in enumerate(fitted)
+        ]
     heads = {a: head for a, head in enumerate(fitted) if not isinstance(head, KeptHead)}
     if not heads:
-        raise TransferError(_nothing_new(base, fitted))
+        raise TransferError(_nothing_new(base, fitted, labels_NA))
     prefix = f"heads_on_{base.version}/"
-    grown = with_heads(model, heads, scaler.mean_, scaler.scale_, prefix)
+    grown = with_heads(model, heads, standard, prefix)
     mirrored = np.ascontiguousarray(frames_NCSS[:5, ..., ::-1])  # no head was fitted to these
-    check_heads(grown, prefix, model, heads, scaler, mirrored)
+    check_heads(grown, prefix, model, heads, standard, mirrored)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -104,7 +107,7 @@ def transfer(
             "metrics": {},
             # The second graph explains the heads that the base had.
             "gradient_maps": [],
-            **_described(base, fitted, labels_NA, scaler, run_maps(grown, frames_NCSS)),
+            **_described(base, fitted, labels_NA, standard, run_maps(grown, frames_NCSS)),
             "provenance": _provenance(base, frame_ids, seed),
         },
     )
@@ -133,25 +136,15 @@ def _seen(base: Bundle, frames_NCSS: np.ndarray) -> _Seen:
     )
 
 
-def better(head: Head, own_ap: float) -> Head:
-    """The head, or the base's own where that ranks the labelled frames as well or better."""
-    if isinstance(head, KeptHead) or head.held_out_ap > own_ap:
-        return head
-    return KeptHead(
-        f"average precision {own_ap:.3f} on the labelled frames; a new head has"
-        f" {head.held_out_ap:.3f} on those it did not see"
-    )
-
-
-def _nothing_new(base: Bundle, fitted: Sequence[Head]) -> str:
+def _nothing_new(base: Bundle, fitted: Sequence[Head], labels_NA: np.ndarray) -> str:
     reasons = [
-        f"{attribute}: {head.reason}"
-        for attribute, head in zip(base.vocabulary.ids, fitted, strict=True)
-        if isinstance(head, KeptHead)
+        f"{base.vocabulary.ids[a]}: {head.reason}"
+        for a, head in enumerate(fitted)
+        if isinstance(head, KeptHead) and (labels_NA[:, a] >= 0).any()
     ]
     return (
-        f"these labels make no head that is better than those of {base.name}: label more frames,"
-        f" or stay with it ({'; '.join(reasons)})"
+        f"these labels make no head that is surely better than those of {base.name}: label more"
+        f" frames, or stay with it ({'; '.join(reasons) or 'nothing is labelled'})"
     )
 
 
@@ -159,7 +152,7 @@ def _described(
     base: Bundle,
     fitted: Sequence[Head],
     labels_NA: np.ndarray,
-    scaler: StandardScaler,
+    standard: Standard,
     maps_NAhw: np.ndarray,
 ) -> dict[str, Any]:
     """What `bundle.json` says of every head, in the order of the vocabulary."""
@@ -176,6 +169,8 @@ def _described(
         if isinstance(head, KeptHead):
             described.append({**said, "head": "base", "reason": head.reason})
             continue
+        known = labels_NA[:, a] >= 0
+        said["held_out_ap"] = average_precision(head.held_out, labels_NA[known, a])
         temperature[a], thresholds[a], scale[a] = 1.0, head.threshold, scales[a]
         if isinstance(head, SvmHead):
             bias[a] = 0.0
@@ -187,12 +182,11 @@ def _described(
                 "slope": head.slope,
                 "offset": head.offset,
                 "cross_validated_ap": head.cv_ap,
-                "held_out_ap": head.held_out_ap,
             }
         else:
-            pull = head.model.coef_[0] / scaler.scale_
-            bias[a] = float(head.model.intercept_[0] - pull @ scaler.mean_)
-            said |= {"head": "logistic", "c": LOGISTIC_C, "held_out_ap": head.held_out_ap}
+            pull = head.model.coef_[0] / standard.spread
+            bias[a] = float(head.model.intercept_[0] - pull @ standard.mean)
+            said |= {"head": "logistic", "c": LOGISTIC_C}
         described.append(said)
     return {
         "heads": described,

@@ -46,6 +46,7 @@ _LISTED = {
     "synth": Listed("Simulate labelled frames.", "train"),
     "train": Listed("Train a network and export it as a bundle.", "train"),
     "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
+    "transfer": Listed("Adapt a bundle to a beamline from a few labelled frames.", "train"),
 }
 
 
