@@ -1,4 +1,7 @@
-"""Commands of this package: `models`, `synth`, `train`, `evaluate`. Heavy imports come on use."""
+"""Commands of this package: `models`, `synth`, `train`, `evaluate`, `transfer`.
+
+Heavy imports come on use.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +19,9 @@ from scatterlens_models.bundle import (
     shipped_bundles,
 )
 from scatterlens_models.synthetic.commands import synth
+from scatterlens_models.training.commands import transfer
 
-__all__ = ["evaluate", "models", "synth", "train"]
+__all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
 models = typer.Typer(name="models", help="Bundles: list, verify.", no_args_is_help=True)
 _console = Console()

@@ -93,7 +93,7 @@ def source_weights(sources: list[str]) -> np.ndarray:
 def _precisions(
     frames: list[RealFrame], probabilities_NA: np.ndarray, vocabulary: Vocabulary, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AP of the R reported attributes (R,), and of sources drawn anew (RESAMPLES, R)."""
+    """AP of the R reported attributes (R,), and of sources drawn anew (up to RESAMPLES, R)."""
     keep = np.array([frame.usable for frame in frames])
     labels = np.stack([frame.labels for frame in frames])[keep]
     sources = [frame.source for frame in frames if frame.usable]
@@ -111,7 +111,9 @@ def _precisions(
             [average_precision(scores[rows, a], labels[rows, a], weights[rows]) for a in columns]
         )
 
-    return figure(np.arange(len(labels))), np.stack([figure(rows) for rows in draws])
+    drawn = np.stack([figure(rows) for rows in draws])
+    # Few sources: a draw may hold nothing that any of the attributes can be judged on.
+    return figure(np.arange(len(labels))), drawn[~np.isnan(drawn).all(axis=1)]
 
 
 def real_difference(

@@ -22,6 +22,15 @@ from scatterlens_models.preprocess import shrink
 from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.dataset import open_shards
 
+_TRUSTED_AS_SIMULATOR = (
+    "- It was trained on simulated frames alone: on real frames its probabilities are"
+    " calibrated only as far as the simulator resembles the beamline."
+)
+_TRUSTED_AS_LABELS = (
+    "- Some of its heads were fitted to a few labelled frames (`heads` in `bundle.json`): what it"
+    " says holds as far as these resemble the frames that follow."
+)
+
 
 def _rounded(values: np.ndarray) -> list[float | None]:
     return [None if np.isnan(v) else round(float(v), 4) for v in values]
@@ -232,8 +241,7 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         "",
         "## What it cannot do",
         "",
-        "- It was trained on simulated frames alone: on real frames its probabilities are"
-        " calibrated only as far as the simulator resembles the beamline.",
+        _TRUSTED_AS_LABELS if "heads" in bundle.content else _TRUSTED_AS_SIMULATOR,
         "- It knows the attributes of its vocabulary and nothing else; `novelty` near 1 says that a"
         " frame is unlike all that it was trained on, and then no answer should be trusted.",
         "- The input is small: a spot or a line thinner than one network pixel may be invisible.",

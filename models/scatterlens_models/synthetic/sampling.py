@@ -29,16 +29,20 @@ def sample(seed: int, index: int, profile: str = "realistic") -> SceneParams:
         raise UnknownProfileError(
             f"no simulator profile {profile!r}; there are 'realistic' and 'paper'"
         )
-    group = index // GROUP_SIZE
-    instrument = draw_instrument(generator(seed ^ _GROUP_KEY, group))
+    instrument = draw_instrument(generator(seed ^ _GROUP_KEY, index // GROUP_SIZE))
+    return sample_at(instrument, seed, index)
+
+
+def sample_at(instrument: Instrument, seed: int, index: int) -> SceneParams:
+    """Draw what frame `index` of a seed shows, at an instrument that is given."""
     rng = generator(seed, index)
     dark = bool(rng.random() < 0.03)
     hybrid = DETECTORS[instrument.detector].kind == "hybrid"
     return SceneParams(
         seed=seed,
         index=index,
-        group=group,
-        profile=profile,
+        group=index // GROUP_SIZE,
+        profile="realistic",
         instrument=instrument,
         background=_background(rng, instrument, dark),
         components=() if dark else draw_components(rng, instrument),

@@ -93,6 +93,18 @@ def novelty_arrays(features_ND: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def map_scale(maps_NAhw: np.ndarray, labels_NA: np.ndarray) -> list[float]:
+    """99th percentile of every attribute's positive evidence: what full colour stands for."""
+    # Only frames that show an attribute set its scale: cells elsewhere are mostly dark.
+    positive = np.maximum(maps_NAhw, 0)
+    return [
+        float(np.percentile(positive[labels_NA[:, a] == 1, a], MAP_PERCENTILE))
+        if (labels_NA[:, a] == 1).any()
+        else float(positive[:, a].max())
+        for a in range(labels_NA.shape[1])
+    ]
+
+
 def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: bool) -> None:
     """Export with a dynamic batch and compare onnxruntime with torch on every output.
 
@@ -157,14 +169,7 @@ def export(
     labels = validation.labels.numpy()
     temperatures = fit_temperatures(seen.logits, labels)
     thresholds = fit_thresholds(sigmoid(seen.logits / temperatures), labels)
-    # Only frames that show an attribute set its scale: cells elsewhere are mostly dark.
-    positive = np.maximum(seen.maps, 0)
-    scale = [
-        float(np.percentile(positive[labels[:, a] == 1, a], MAP_PERCENTILE))
-        if (labels[:, a] == 1).any()
-        else float(positive[:, a].max())
-        for a in range(labels.shape[1])
-    ]
+    scale = map_scale(seen.maps, labels)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

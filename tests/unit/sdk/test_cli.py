@@ -34,7 +34,8 @@ def serve_one_frame(gateway, *after):
 def test_help_lists_every_command(run_cli):
     code, out, _ = run_cli("--help")
     assert code == 0
-    named = "annotate explain show watch serve keys worker models datasets synth train evaluate"
+    named = "annotate explain show watch serve keys worker models datasets synth train transfer"
+    named += " evaluate"
     assert [word for word in named.split() if f" {word} " not in out] == []
 
 

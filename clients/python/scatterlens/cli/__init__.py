@@ -47,6 +47,7 @@ _LISTED = {
     "train": Listed("Train a network and export it as a bundle.", "train"),
     "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
     "datasets": Listed("Import, split, check and export labelled frames.", "frames"),
+    "transfer": Listed("Adapt a bundle to a beamline from a few labelled frames.", "train"),
 }
 
 

@@ -1,0 +1,73 @@
+"""`scatterlens transfer`: adapt a bundle to a beamline. Heavy imports come on use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scatterlens_models.bundle import Bundle, BundleError, find_bundle, load_bundle
+
+_console = Console()
+
+
+def transfer(
+    base: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
+    labels: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="CSV: file, then 1/0/empty by attribute."),
+    ],
+    frames: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder of the labelled files.")
+    ],
+    bundle: Annotated[Path, typer.Option(help="Write the new bundle to this folder.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model; default: that of the folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    always: Annotated[
+        bool, typer.Option(help="Take every new head, better or not than the one there is.")
+    ] = False,
+) -> None:
+    """Adapt a bundle to a beamline from a few labelled frames."""
+    from scatterlens_models.training.head_graph import BaseGraphError
+    from scatterlens_models.training.labelled_frames import (
+        LabelsError,
+        prepare_frames,
+        read_labels,
+    )
+    from scatterlens_models.training.transfer import TransferError
+    from scatterlens_models.training.transfer import transfer as adapt
+
+    if (bundle.exists() and not (bundle / "bundle.json").is_file()) or bundle.is_file():
+        raise typer.BadParameter(f"{bundle} exists and is no bundle: name a folder of its own")
+    try:
+        loaded = load_bundle(Path(base) if Path(base).is_dir() else find_bundle(base))
+        if bundle.resolve() == loaded.path.resolve():
+            raise typer.BadParameter("--bundle is the bundle to start from: name another folder")
+        table = read_labels(labels, loaded.vocabulary)
+        ready = prepare_frames(frames, table, loaded.preprocess)
+        made = adapt(
+            loaded, ready.x, ready.labels, ready.ids, bundle, name or bundle.name, seed, always
+        )
+    except (BundleError, LabelsError, TransferError, BaseGraphError) as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+    _show(made)
+
+
+def _show(made: Bundle) -> None:
+    table = Table("attribute", "head", "present", "absent", "AP, not seen", "why")
+    for entry in made.content["heads"]:
+        reached = entry.get("held_out_ap")
+        table.add_row(
+            entry["attribute"],
+            entry["head"],
+            str(entry["present"]),
+            str(entry["absent"]),
+            "-" if reached is None else f"{reached:.3f}",
+            entry.get("reason", ""),
+        )
+    _console.print(table)
+    _console.print(f"bundle {made.name} {made.version} in {made.path}")
