@@ -14,7 +14,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +110,10 @@ def scratch(learned: Labelled, x: np.ndarray, passes: int, method: str) -> np.nd
         torch.from_numpy(learned.x).half(), torch.from_numpy(learned.labels.astype(np.int8))
     )
     with tempfile.TemporaryDirectory() as folder:
-        net = train(slim(method, passes), examples, examples, Path(folder), evaluations=1)
+        recipe = slim(method, passes)
+        # Fewer labels than a batch: all of them are one.
+        recipe = replace(recipe, batch=min(recipe.batch, len(examples.x)))
+        net = train(recipe, examples, examples, Path(folder), evaluations=1)
     return predict(net, torch.from_numpy(x).half())
 
 
