@@ -212,9 +212,7 @@ def on_simulated(base: Bundle, draws: int, passes: int, method: str) -> list[str
         name = f"slim-{method} from nothing, {passes} passes"
         rows[name] = lambda learned: (scratch(learned, test.x, passes, method), float("nan"))
     for name, learn in rows.items():
-        # A network from nothing needs one batch at least.
-        fewest = 0 if name in ("better", "all new") else slim(method, passes).batch
-        for count in (n for n in SIMULATED_LABELS if n >= fewest):
+        for count in SIMULATED_LABELS:
             found = [learn(pool.drawn(count, seed)) for seed in range(draws)]
             aps = [float(np.nanmean(average_precisions(p, test.labels))) for p, _ in found]
             new = np.mean([n for _, n in found])
