@@ -24,7 +24,7 @@ from scatterlens_models.datasets.importing.tables import read_csv, read_json
 from scatterlens_models.datasets.importing.tag_files import read_tag_files
 from scatterlens_models.datasets.importing.words import Words
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
-from scatterlens_models.datasets.members import Member, RecipeMember, Split
+from scatterlens_models.datasets.members import FrameMember, RecipeMember, Split
 from scatterlens_models.datasets.splitting import split_members
 from scatterlens_models.vocabulary import UnknownVocabularyError, Vocabulary, load_vocabulary
 
@@ -103,7 +103,7 @@ def _read(
     origin: Origin,
     judged: list[str],
     ignored: list[str],
-) -> list[Member]:
+) -> list[FrameMember]:
     if kind in _READERS:
         return _READERS[kind](path, vocabulary, frames, origin, ignored)
     if kind == "label-studio":

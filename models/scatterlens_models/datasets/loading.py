@@ -5,7 +5,7 @@ preparation. With a folder for it, the outcome is kept under the dataset's id an
 so that the next run starts at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,9 @@ def load_dataset(
     count = len(frames) + sum(recipe.count for recipe in recipes)
     x = torch.empty((count, 2, size, size), dtype=torch.float16)
     labels = torch.empty((count, len(manifest.vocabulary.ids)), dtype=torch.int8)
-    _decode(frames, size, blobs, x, labels)
+    for row, prepared in enumerate(prepare_members(frames, PreprocessSpec(size), blobs)):
+        x[row] = torch.from_numpy(prepared).half()
+        labels[row] = torch.tensor(frames[row].labels, dtype=torch.int8)
     start = len(frames)
     for recipe in recipes:
         stop = start + recipe.count
@@ -78,26 +80,26 @@ def _weights(frames: Sequence[FrameMember], recipes: Sequence[RecipeMember]) -> 
     return torch.tensor(each, dtype=torch.float64) if len(set(each)) > 1 else None
 
 
-def _decode(
-    frames: Sequence[FrameMember],
-    size: int,
-    blobs: Path | None,
-    x: torch.Tensor,
-    labels: torch.Tensor,
-) -> None:
-    spec = PreprocessSpec(size)
+def prepare_members(
+    frames: Sequence[FrameMember], spec: PreprocessSpec, blobs: Path | None = None
+) -> Iterator[np.ndarray]:
+    """Decode and prepare frames, one after another: (2, S, S) float32.
+
+    Raises:
+        FrameVanishedError: a frame is gone or is another than the one that was labelled.
+        DatasetError: a frame cannot be decoded.
+    """
     if not frames:
         return
     digests: dict[Path, str] = {}
     with DecodeChild() as child:
-        for row, member in enumerate(frames):
+        for member in frames:
             path = verified_path(member, blobs, digests)
             try:
                 frame = child.decode(path, member.index or 0)
             except (FrameRejected, DecodeCrashed) as error:
                 raise DatasetError(f"{path} cannot be learned from: {error}") from error
-            x[row] = torch.from_numpy(prepare(frame, spec)[0]).half()
-            labels[row] = torch.tensor(member.labels, dtype=torch.int8)
+            yield prepare(frame, spec)[0]
 
 
 def _simulate(

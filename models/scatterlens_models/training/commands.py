@@ -16,7 +16,7 @@ def transfer(
     base: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
     labels: Annotated[
         Path,
-        typer.Option(exists=True, dir_okay=False, help="CSV: file, then 1/0/empty by attribute."),
+        typer.Option(exists=True, dir_okay=False, help="CSV as `datasets import csv` reads it."),
     ],
     frames: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of the labelled files.")
@@ -31,12 +31,13 @@ def transfer(
     ] = False,
 ) -> None:
     """Adapt a bundle to a beamline from a few labelled frames."""
+    import numpy as np
+
+    from scatterlens_models.datasets.counting import labels_of
+    from scatterlens_models.datasets.errors import DatasetError
+    from scatterlens_models.datasets.importing.tables import read_csv
+    from scatterlens_models.datasets.loading import prepare_members
     from scatterlens_models.training.head_graph import BaseGraphError
-    from scatterlens_models.training.labelled_frames import (
-        LabelsError,
-        prepare_frames,
-        read_labels,
-    )
     from scatterlens_models.training.transfer import TransferError
     from scatterlens_models.training.transfer import transfer as adapt
 
@@ -46,12 +47,18 @@ def transfer(
         loaded = load_bundle(Path(base) if Path(base).is_dir() else find_bundle(base))
         if bundle.resolve() == loaded.path.resolve():
             raise typer.BadParameter("--bundle is the bundle to start from: name another folder")
-        table = read_labels(labels, loaded.vocabulary)
-        ready = prepare_frames(frames, table, loaded.preprocess)
+        members = read_csv(labels, loaded.vocabulary, frames)
         made = adapt(
-            loaded, ready.x, ready.labels, ready.ids, bundle, name or bundle.name, seed, always
+            loaded,
+            np.stack(list(prepare_members(members, loaded.preprocess))),
+            labels_of(members, len(loaded.vocabulary.ids)),
+            [member.frame_id for member in members],
+            bundle,
+            name or bundle.name,
+            seed,
+            always,
         )
-    except (BundleError, LabelsError, TransferError, BaseGraphError) as error:
+    except (BundleError, DatasetError, TransferError, BaseGraphError) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(1) from None
     _show(made)

@@ -14,7 +14,7 @@ from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Origin, Row, members_of, origin_of
 from scatterlens_models.datasets.importing.tables import load_json, row
 from scatterlens_models.datasets.importing.words import Words
-from scatterlens_models.datasets.members import Member
+from scatterlens_models.datasets.members import FrameMember
 from scatterlens_models.vocabulary import Vocabulary
 
 
@@ -24,7 +24,7 @@ def read_coco(
     frames: Path | None = None,
     origin: Origin | None = None,
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read such a file; its `file_name` are taken from the folder `frames`.
 
     Raises:

@@ -16,7 +16,7 @@ from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Origin, Row, members_of, origin_of
 from scatterlens_models.datasets.importing.tables import row
 from scatterlens_models.datasets.importing.words import Words
-from scatterlens_models.datasets.members import Member
+from scatterlens_models.datasets.members import FrameMember
 from scatterlens_models.vocabulary import Vocabulary
 
 TEXTS = ("source", "experiment", "author", "split")
@@ -28,7 +28,7 @@ def read_hdf5(
     frames: Path | None = None,
     origin: Origin | None = None,
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read an HDF5 file; `paths` in it are taken from the folder `frames`.
 
     Raises:

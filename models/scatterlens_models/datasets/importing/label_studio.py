@@ -17,7 +17,7 @@ from scatterlens_models.datasets.errors import RowError
 from scatterlens_models.datasets.importing.rows import Origin, Row, members_of, origin_of
 from scatterlens_models.datasets.importing.tables import load_json, row
 from scatterlens_models.datasets.importing.words import VALUES, Words
-from scatterlens_models.datasets.members import Member
+from scatterlens_models.datasets.members import FrameMember
 from scatterlens_models.vocabulary import Vocabulary
 
 _FRAME_ID = re.compile(r"[0-9a-f]{64}(\.\d+)?")
@@ -33,7 +33,7 @@ def read_label_studio(
     ignored: Collection[str] = (),
     judged: Collection[str] = (),
     blobs: Path | None = None,
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read an export (JSON, not JSON-MIN).
 
     Since the tool shows pictures, the frame itself is looked for by the field `file` of a task's

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
-from scatterlens_models.datasets.members import Member, Split
+from scatterlens_models.datasets.members import FrameMember, Split
 from scatterlens_models.evaluation.real import read_real
 from scatterlens_models.vocabulary import Vocabulary
 
 _HALVES: dict[str, Split] = {"A": "train", "B": "test"}
 
 
-def read_real_halves(folder: Path, vocabulary: Vocabulary) -> list[Member]:
+def read_real_halves(folder: Path, vocabulary: Vocabulary) -> list[FrameMember]:
     """Read the folder. A source is one experiment: the frames of a series are near-duplicates.
 
     Raises:

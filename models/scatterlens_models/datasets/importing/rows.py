@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatterlens_models.datasets.errors import FrameVanishedError, RowError
-from scatterlens_models.datasets.members import FrameMember, Member, Split
+from scatterlens_models.datasets.members import FrameMember, Split
 from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -46,7 +46,7 @@ def origin_of(path: Path) -> Origin:
     return Origin(path.stem, None, "unknown")
 
 
-def members_of(rows: Iterable[Row], vocabulary: Vocabulary) -> list[Member]:
+def members_of(rows: Iterable[Row], vocabulary: Vocabulary) -> list[FrameMember]:
     """Identify the frames of rows, and join the judgements of several authors.
 
     Raises:

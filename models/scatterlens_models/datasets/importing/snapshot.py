@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from scatterlens_models.datasets.errors import RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
 from scatterlens_models.datasets.importing.words import VALUES, Words
-from scatterlens_models.datasets.members import Member, blob_path
+from scatterlens_models.datasets.members import FrameMember, blob_path
 from scatterlens_models.datasets.units import units
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -42,7 +42,7 @@ def read_snapshot(
     blobs: Path,
     source: str = "service",
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read exported labels of a service; the members are blobs, not paths.
 
     Raises:

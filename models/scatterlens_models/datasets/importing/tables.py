@@ -20,7 +20,7 @@ from typing import Any
 from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Origin, Row, members_of, origin_of
 from scatterlens_models.datasets.importing.words import Words
-from scatterlens_models.datasets.members import SPLITS, Member, Split
+from scatterlens_models.datasets.members import SPLITS, FrameMember, Split
 from scatterlens_models.vocabulary import Vocabulary
 
 FIELDS = ("file", "frame", "source", "experiment", "author", "split", "weight")
@@ -33,7 +33,7 @@ def read_csv(
     frames: Path | None = None,
     origin: Origin | None = None,
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read a CSV file; the names in its column `file` are taken from the folder `frames`.
 
     Raises:
@@ -43,7 +43,11 @@ def read_csv(
     folder, origin = frames or path.parent, origin or origin_of(path)
     table = csv.DictReader(io.StringIO(_text(path), newline=""))
     try:
-        columns = [c for c in table.fieldnames or [] if c not in (*FIELDS, *_LISTS)]
+        heads = [head.strip() for head in table.fieldnames or []]
+        if twice := [head for head in dict.fromkeys(heads) if heads.count(head) > 1]:
+            raise RowError(f"{path} has the column {twice[0]!r} twice: keep one of them")
+        table.fieldnames = heads
+        columns = [head for head in heads if head not in (*FIELDS, *_LISTS)]
         words.attributes(columns, f"the columns of {path.name}")
         rows = list(_csv_rows(table, columns, words, path.name, folder, origin))
     except csv.Error as error:
@@ -57,7 +61,7 @@ def read_json(
     frames: Path | None = None,
     origin: Origin | None = None,
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read a JSON file; the names in its fields `file` are taken from the folder `frames`.
 
     Raises:
@@ -124,8 +128,9 @@ def _csv_rows(
         place = f"row {table.line_num} of {name}"
         if None in entry or None in entry.values():
             raise RowError(f"{place} has more or fewer cells than the table has columns")
+        entry = {head: cell.strip() for head, cell in entry.items()}
         lists = {key: (entry.get(key) or "").split(";") for key in _LISTS}
-        judged = _judged({c: entry[c].strip() for c in columns}, lists, words, place)
+        judged = _judged({c: entry[c] for c in columns}, lists, words, place)
         yield row(entry, place, judged, frames, origin)
 
 

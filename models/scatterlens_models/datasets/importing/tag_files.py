@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from scatterlens_models.datasets.errors import ForeignLabelError, FrameVanishedError, RowError
 from scatterlens_models.datasets.importing.rows import Origin, Row, members_of, origin_of
-from scatterlens_models.datasets.members import Member
+from scatterlens_models.datasets.members import FrameMember
 from scatterlens_models.vocabulary import Vocabulary
 
 _SUFFIXES = (".tag", ".xml")
@@ -25,7 +25,7 @@ def read_tag_files(
     frames: Path | None = None,
     origin: Origin | None = None,
     ignored: Collection[str] = (),
-) -> list[Member]:
+) -> list[FrameMember]:
     """Read all tag files in and below a folder.
 
     A frame is looked for in `frames`, by default beside its tag file: first in the experiment's
