@@ -157,6 +157,8 @@ def evaluate(
     loaded = load_bundle(path)
     if real is None and (sheet is not None or against is not None):
         raise typer.BadParameter("--sheet and --against use real frames: give them by --real")
+    if page is not None and (record or real is not None or curves):
+        raise typer.BadParameter("--page is a report of its own: it goes with --twin alone")
     if sheet is not None and real is not None:
         from scatterlens_models.evaluation.sheet import real_sheet
 

@@ -4,14 +4,12 @@ The graph holds its own backward pass, so a worker needs no torch for it.
 """
 
 import numpy as np
-import onnxruntime
 
 from scatterlens_models.bundle import Bundle
-from scatterlens_models.session import Device
+from scatterlens_models.session import Device, open_graph
 
 GRADIENT_FILE = "model_gradcam.onnx"
 """The second graph of a bundle that was exported with gradients."""
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class NoGradientsError(ValueError):
@@ -34,14 +32,7 @@ class GradientSession:
             )
         self.bundle = bundle
         self.names = bundle.gradient_maps
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        wanted = [_CPU] if device == "cpu" else [_CUDA, _CPU]
-        offered = [p for p in wanted if p in onnxruntime.get_available_providers()]
-        self._session = onnxruntime.InferenceSession(
-            str(bundle.path / GRADIENT_FILE), options, providers=offered or [_CPU]
-        )
+        self._session = open_graph(bundle.path / GRADIENT_FILE, device)
         self.provider: str = self._session.get_providers()[0]
 
     def maps(self, batch_BCSS: np.ndarray, attribute: int) -> dict[str, np.ndarray]:

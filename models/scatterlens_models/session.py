@@ -1,6 +1,7 @@
 """Running a bundle with onnxruntime, and knowing what it really runs on."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,16 @@ BATCH = {"cpu": 4, "cuda": 32}
 
 class DeviceError(RuntimeError):
     """The device that was required is not the one that runs."""
+
+
+def open_graph(path: Path, device: Device) -> onnxruntime.InferenceSession:
+    """Load a graph for a device, in one thread; look at its providers for what really runs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    wanted = dict.fromkeys((_PROVIDERS[device], _PROVIDERS["cpu"]))
+    offered = [p for p in wanted if p in onnxruntime.get_available_providers()]
+    return onnxruntime.InferenceSession(str(path), options, providers=offered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +56,7 @@ class ModelSession:
     def __init__(self, bundle: Bundle, device: Device = "cpu", require_gpu: bool = False) -> None:
         self.bundle = bundle
         self.device: Device = device
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        wanted = [_PROVIDERS[device]] + ([_PROVIDERS["cpu"]] if device != "cpu" else [])
-        offered = [p for p in wanted if p in onnxruntime.get_available_providers()]
-        self._session = onnxruntime.InferenceSession(
-            str(bundle.path / "model.onnx"), options, providers=offered or [_PROVIDERS["cpu"]]
-        )
+        self._session = open_graph(bundle.path / "model.onnx", device)
         self.provider: str = self._session.get_providers()[0]
         if require_gpu and self.provider != _PROVIDERS["cuda"]:
             raise DeviceError(

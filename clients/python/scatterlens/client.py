@@ -4,12 +4,12 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from pydantic import TypeAdapter
 
@@ -232,19 +232,14 @@ class Client:
             TransportError, ApiError: the gateway was not reached, or said no.
 
         """
-        ends = time.monotonic() + wait
-        while True:
-            left = max(ends - time.monotonic(), 0.0)
+
+        def ask(seconds: float) -> Annotations | None:
             answer = self._transport.get(
-                Annotations,
-                f"frames/{frame_id}/annotations",
-                wait=round(min(left, _POLL_S), 3),
+                Annotations, f"frames/{frame_id}/annotations", wait=seconds
             )
-            if all(one.state.is_final for one in answer.annotations):
-                return answer
-            if time.monotonic() >= ends:
-                raise StillPending(frame_id, wait)
-            time.sleep(_BETWEEN_POLLS_S)
+            return answer if all(one.state.is_final for one in answer.annotations) else None
+
+        return _poll(ask, frame_id, wait)
 
     def spread(self, frame_id: str, attribute: str) -> "np.ndarray":
         """Return where models differ over an attribute: float32 (H, W), 0 to 0.5, NaN if masked.
@@ -278,37 +273,27 @@ class Client:
             TransportError: the gateway was not reached.
 
         """
-        ends = time.monotonic() + wait
-        while True:
-            left = max(ends - time.monotonic(), 0.0)
-            found = self._arrays.gradients(
-                frame_id, method, attribute, model, round(min(left, _POLL_S), 3)
-            )
-            if found is not None:
-                return found
-            if time.monotonic() >= ends:
-                raise StillPending(frame_id, wait)
-            time.sleep(_BETWEEN_POLLS_S)
+
+        def ask(seconds: float) -> "np.ndarray | None":
+            return self._arrays.gradients(frame_id, method, attribute, model, seconds)
+
+        return _poll(ask, frame_id, wait)
 
     def _wait_for(
         self, frame_id: str, wait: float, model: str | None, abandoned: threading.Event
     ) -> Result:
-        ends = time.monotonic() + wait
-        while True:
-            left = max(ends - time.monotonic(), 0.0)
+        def ask(seconds: float) -> Result | None:
             answer = self._transport.get(
-                Annotation,
-                f"frames/{frame_id}/annotation",
-                wait=round(min(left, _POLL_S), 3),
-                model=model,
+                Annotation, f"frames/{frame_id}/annotation", wait=seconds, model=model
             )
             if answer.state is State.DONE:
                 return Result(answer, self._arrays)
             if answer.state.is_final:
                 reason = answer.reason or _unexplained(answer.state)
                 raise FrameRejected(reason, frame_id, answer.state)
-            if time.monotonic() >= ends or abandoned.wait(_BETWEEN_POLLS_S):
-                raise StillPending(frame_id, wait)
+            return None
+
+        return _poll(ask, frame_id, wait, abandoned)
 
     # Search and follow
 
@@ -476,6 +461,27 @@ class Client:
         except ScatterlensError as error:
             return Outcome(name, item.frame_id, item.state, error=error)
         return Outcome(name, item.frame_id, State.DONE, result)
+
+
+_T = TypeVar("_T")
+
+
+def _poll(
+    ask: Callable[[float], _T | None],
+    frame_id: str,
+    wait: float,
+    abandoned: threading.Event | None = None,
+) -> _T:
+    """Ask, each time for some seconds, until there is an answer, time is up, or nobody waits."""
+    abandoned = abandoned or threading.Event()
+    ends = time.monotonic() + wait
+    while True:
+        left = max(ends - time.monotonic(), 0.0)
+        found = ask(round(min(left, _POLL_S), 3))
+        if found is not None:
+            return found
+        if time.monotonic() >= ends or abandoned.wait(_BETWEEN_POLLS_S):
+            raise StillPending(frame_id, wait)
 
 
 def _unsent(file: File, error: ScatterlensError | OSError) -> Outcome:

@@ -11,6 +11,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.evaluation.calibration import expected_calibration_error
 from scatterlens_models.evaluation.metrics import average_precisions, base_rate
 from scatterlens_models.evaluation.pointing import pointing_game
+from scatterlens_models.evaluation.predictions import predict_part
 from scatterlens_models.evaluation.real import (
     decode_all,
     read_real,
@@ -18,9 +19,7 @@ from scatterlens_models.evaluation.real import (
     real_figure,
 )
 from scatterlens_models.evaluation.strata import HARD
-from scatterlens_models.preprocess import shrink
 from scatterlens_models.session import ModelSession
-from scatterlens_models.synthetic.dataset import open_shards
 
 _TRUSTED_AS_SIMULATOR = (
     "- It was trained on simulated frames alone: on real frames its probabilities are"
@@ -38,23 +37,11 @@ def _rounded(values: np.ndarray) -> list[float | None]:
 
 def benchmark_figures(session: ModelSession, shards: Path) -> dict[str, Any]:
     """mAP, calibration and pointing game of a served graph on one part of a benchmark."""
-    size = session.bundle.preprocess.size
-    probabilities, maps, coverage = [], [], []
-    with open_shards(shards) as opened:
-        labels, dprime = opened.labels, opened.dprime
-        for start in range(0, len(opened), 64):
-            x = shrink(opened.x(slice(start, start + 64)), size)
-            coverage.append(x[:, 1].astype(np.float16))
-            for prediction in session.predict(x):
-                probabilities.append(prediction.probabilities)
-                maps.append(prediction.attribute_maps.astype(np.float16))
-        evidence = opened.evidence(slice(None))
-    p = np.stack(probabilities)
+    found = predict_part(session, shards)
+    p, labels = found.probabilities, found.labels
     ap = average_precisions(p, labels)
-    hard = np.where((labels == 1) & (dprime >= HARD), -1, labels)
-    game = pointing_game(
-        np.stack(maps), evidence, labels, np.concatenate(coverage).astype(np.float32)
-    )
+    hard = np.where((labels == 1) & (found.dprime >= HARD), -1, labels)
+    game = pointing_game(found.maps, found.evidence, labels, found.coverage.astype(np.float32))
     return {
         "frames": len(p),
         "mean_ap": round(float(np.nanmean(ap)), 4),
