@@ -60,7 +60,9 @@ def reproduce(
 
     torch.set_num_threads(threads)
     try:
-        chosen, budget = find_experiment(experiment), find_scale(scale)
+        chosen = find_experiment(experiment)
+        images = data is not None and chosen.other_data == "fashion-mnist"
+        budget = find_scale(scale, images)
         picked = tuple(chosen.row(row) for row in rows.split(",")) if rows else chosen.rows
         drawn = tuple(int(seed) for seed in seeds.split(",")) if seeds else budget.seeds
         asked = Asked(chosen, budget, data, shards, out, results, picked, drawn)

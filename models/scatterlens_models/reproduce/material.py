@@ -83,7 +83,14 @@ def read_shards(shards: Path, scale: Scale) -> Material:
             manifest[part] = _described(opened, count)
             if part == "test":
                 evidence = opened.evidence(slice(0, scale.overlays))
-    return Material(shards.name, **parts, evidence=evidence, digest=manifest_digest(manifest))
+    return Material(
+        shards.name,
+        parts["training"],
+        parts["watched"],
+        parts["test"],
+        evidence,
+        manifest_digest(manifest),
+    )
 
 
 def _described(opened: Shards, count: int) -> dict[str, object]:

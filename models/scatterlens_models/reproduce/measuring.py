@@ -90,12 +90,9 @@ def _patches(net: PatchNet, judged: Examples, evidence_NAHW: np.ndarray) -> dict
     size, labels = judged.x.shape[-1], judged.labels.numpy()
     side = patch_count(size // 2**net.halvings, net.patch_stride)
     rectangles = patch_rectangles((side, side), net.patch_stride, net.halvings)
-    true_NM = np.stack(
-        [
-            inside_mask(rectangles, evidence_mask(evidence[shown]).any(axis=0), (size, size))
-            for evidence, shown in zip(evidence_NAHW, labels == 1, strict=True)
-        ]
-    )
+    # Evidence is zero where a frame does not show an attribute.
+    shown_NHW = evidence_mask(evidence_NAHW).any(axis=1)
+    true_NM = np.stack([inside_mask(rectangles, shown, (size, size)) for shown in shown_NHW])
     scored = isinstance(net, ConvPatchNet) and net.pooling in ("attention", "gated")
     found = patch_agreement(
         selected_patches(torch.cat(weights).numpy(), XI if scored else 0.0),

@@ -48,11 +48,15 @@ SCALES = {
 """`smoke` shows that all runs; `slim` is for one core and a night, `full` for a GPU and days."""
 
 
-def find_scale(name: str) -> Scale:
-    """A scale by its name; `ValueError` lists those that there are."""
+ALL_IMAGES = replace(SCALES["full"], training=58_000, watched=2_000, test=10_000)
+"""`full` on Fashion-MNIST."""
+
+
+def find_scale(name: str, images: bool = False) -> Scale:
+    """A scale by its name, for shards or for Fashion-MNIST; `ValueError` lists those there are."""
     if name not in SCALES:
         raise ValueError(f"no scale {name!r}; there are {', '.join(SCALES)}")
-    return SCALES[name]
+    return ALL_IMAGES if images and name == "full" else SCALES[name]
 
 
 FASHION: dict[str, Any] = {

@@ -4,11 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scatterlens_models.nets.layers import Net
-from scatterlens_models.reproduce.material import Material, read_shards, smoke_frames
-from scatterlens_models.reproduce.measuring import Figures, measure
+from scatterlens_models.reproduce.images import read_images
+from scatterlens_models.reproduce.material import (
+    Material,
+    manifest_digest,
+    read_shards,
+    smoke_frames,
+)
+from scatterlens_models.reproduce.measuring import measure
+from scatterlens_models.reproduce.new_heads import (
+    HeadFrames,
+    measure_heads,
+    real_heads,
+    simulated_heads,
+)
 from scatterlens_models.reproduce.results import (
-    Result,
     check_frames,
     read_results,
     result_of,
@@ -40,6 +50,11 @@ class Asked:
                 f"{self.experiment.name} runs on shards alone: leave --data out (aam-fashion and"
                 " aam-table2 take it)"
             )
+
+    @property
+    def images(self) -> bool:
+        """Whether `data` is Fashion-MNIST."""
+        return self.data is not None and self.experiment.other_data == "fashion-mnist"
 
     @property
     def folder(self) -> Path:
@@ -75,49 +90,53 @@ def run(
         ResultError: results of other frames are there.
         MaterialError: frames that the scale asks for are not there.
     """
-    material = gather(asked)
+    material = _material(asked)
+    heads = _heads(asked, material) if asked.experiment.heads else None
+    data = _named(material, heads)
     for result in read_results(asked.folder, asked.experiment, asked.scale, asked.data is not None):
-        check_frames(asked.folder, result, material.digest)
+        check_frames(asked.folder, result, data[1])
     for number, (seed, row) in enumerate(missing):
-        run_row(asked, row, seed, material, report(seed, row, number))
+        plan = plan_of(asked.experiment, row, asked.scale, seed, asked.data is not None)
+        net = train_plan(plan, material, asked.out, report(seed, row, number))
+        figures = measure(net, material)
+        if heads is not None:
+            figures |= measure_heads(net, heads, seed)
+        minutes = seconds_of(plan, material, asked.out) / 60
+        result = result_of(
+            asked.experiment.name, asked.scale.name, row.id, seed, figures, data, plan, minutes
+        )
+        write_result(asked.folder, result)
         write_table(asked)
 
 
-def gather(asked: Asked) -> Material:
-    """The frames that an experiment is run on."""
+def _material(asked: Asked) -> Material:
+    """The frames that networks learn from and are judged on."""
+    if asked.images:
+        return read_images(asked.data, asked.scale)
     if asked.scale.name == "smoke":
         smoke_frames(asked.scale, asked.out / "smoke")
         return read_shards(asked.out / "smoke", asked.scale)
     return read_shards(asked.shards, asked.scale)
 
 
-def run_row(asked: Asked, row: Row, seed: int, material: Material, report: Report) -> Result:
-    """Train one row with one seed, measure it and write its result."""
-    plan = plan_of(asked.experiment, row, asked.scale, seed, asked.data is not None)
-    net = train_plan(plan, material, asked.out, report)
-    result = result_of(
-        asked.experiment.name,
-        asked.scale.name,
-        row.id,
-        seed,
-        _judge(net, material),
-        (material.name, material.digest),
-        plan,
-        seconds_of(plan, material, asked.out) / 60,
-    )
-    write_result(asked.folder, result)
-    return result
+def _heads(asked: Asked, material: Material) -> HeadFrames:
+    if asked.data is None:
+        return simulated_heads(material)
+    return real_heads(asked.data, asked.scale.input_size)
 
 
-def _judge(net: Net, material: Material) -> Figures:
-    return measure(net, material)
+def _named(material: Material, heads: HeadFrames | None) -> tuple[str, str]:
+    """Name and digest of all frames of a result."""
+    if heads is None:
+        return material.name, material.digest
+    both = {"networks": material.digest, "heads": heads.digest}
+    return f"{material.name}; heads: {heads.name}", manifest_digest(both)
 
 
 def write_table(asked: Asked) -> str:
     """Write `table.md` from all results of the folder, whatever this call was asked for."""
     found = read_results(asked.folder, asked.experiment, asked.scale, asked.data is not None)
-    own = asked.data is not None and asked.experiment.other_data == "fashion-mnist"
-    text = render(asked.experiment, asked.scale, found, own)
+    text = render(asked.experiment, asked.scale, found, own_data=asked.images)
     asked.folder.mkdir(parents=True, exist_ok=True)
     partial = asked.folder / "table.partial"
     partial.write_text(text, encoding="utf-8")

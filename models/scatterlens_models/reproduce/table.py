@@ -15,9 +15,9 @@ from scatterlens_models.reproduce.rows import Experiment, Row
 from scatterlens_models.reproduce.scales import Scale
 
 MAIN = {"mean_ap": "mAP", "accuracy": "accuracy", "heads_ap": "mAP of new heads"}
-"""What rows are compared by, the last that a result has."""
+"""What rows are compared by: the last of these that results have."""
 _COLUMNS = {
-    "own_ap": "mAP of own heads",
+    "own_ap": "mAP of own heads there",
     "pointing": "pointing hits",
     "energy": "energy inside",
     "patch_precision": "patch precision",
@@ -59,7 +59,7 @@ def render(experiment: Experiment, scale: Scale, results: Sequence[Result], own_
         return "\n".join([*lines, "No run has ended yet.", ""])
     main = [name for name in MAIN if any(r.figures.get(name) is not None for r in results)][-1]
     lines += [
-        *(_head(experiment, scale, results, main)),
+        *(_head(experiment, scale, results)),
         "",
         *_table(experiment, by_row, main, own_data),
         "",
@@ -70,7 +70,7 @@ def render(experiment: Experiment, scale: Scale, results: Sequence[Result], own_
     return "\n".join([*lines, "", *experiment.notes, *([""] if experiment.notes else [])])
 
 
-def _head(experiment: Experiment, scale: Scale, results: Sequence[Result], main: str) -> list[str]:
+def _head(experiment: Experiment, scale: Scale, results: Sequence[Result]) -> list[str]:
     first = results[0]
     ended = f"{len(results)} of {len(experiment.rows) * len(scale.seeds)} runs have ended."
     machines = sorted(
@@ -80,11 +80,12 @@ def _head(experiment: Experiment, scale: Scale, results: Sequence[Result], main:
             for r in results
         }
     )
+    overlays = f", overlays on {scale.overlays} of these" if _values(results, "energy") else ""
     lines = [
-        f"Frames: {first.data}, {scale.training} to learn from, {scale.test} to judge, overlays on"
-        f" {scale.overlays} of these; manifest {first.data_sha256[:12]}. Width {scale.width:g},"
-        f" {first.plan['recipe']['input_size']} pixels. {MAIN[main]} and its like are mean ±"
-        f" standard deviation over seeds. {ended}",
+        f"Frames: {first.data}; {scale.training:,} to learn from, {scale.test:,} to"
+        f" judge{overlays}; manifest {first.data_sha256[:12]}. Width {scale.width:g},"
+        f" {first.plan['recipe']['input_size']} pixels. Figures are mean ± standard deviation over"
+        f" seeds. {ended}",
         "",
         f"Machine: {'; '.join(machines)}.",
     ]
@@ -100,7 +101,8 @@ def _table(
     experiment: Experiment, by_row: dict[Row, list[Result]], main: str, own_data: bool
 ) -> list[str]:
     results = [r for found in by_row.values() for r in found]
-    shown = [name for name in _COLUMNS if _values(results, name)]
+    titles = {name: text for name, text in {**MAIN, **_COLUMNS}.items() if name != main}
+    shown = [name for name in titles if _values(results, name)]
     head = [
         "row",
         MAIN[main],
@@ -108,7 +110,7 @@ def _table(
         "other data",
         "seeds",
         "frame passes",
-        *(_COLUMNS[name] for name in shown),
+        *(titles[name] for name in shown),
         "parameters",
         "minutes a run",
     ]
