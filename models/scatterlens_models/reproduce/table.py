@@ -1,7 +1,7 @@
 """The table of an experiment, from the results that have ended: Markdown, written by code alone."""
 
 from collections.abc import Callable, Sequence
-from math import comb
+from math import comb, isnan
 
 from scatterlens_models.reproduce.ordering import (
     DEVIATIONS,
@@ -17,7 +17,10 @@ from scatterlens_models.reproduce.scales import Scale
 MAIN = {"mean_ap": "mAP", "accuracy": "accuracy", "heads_ap": "mAP of new heads"}
 """What rows are compared by: the last of these that results have."""
 _COLUMNS = {
+    "heads_low": "lower end over sources",
+    "heads_high": "upper end",
     "own_ap": "mAP of own heads there",
+    "mean_ap": "mAP of the network on its own kind",
     "pointing": "pointing hits",
     "energy": "energy inside",
     "patch_precision": "patch precision",
@@ -65,9 +68,11 @@ def render(experiment: Experiment, scale: Scale, results: Sequence[Result], own_
         "",
         *_beside(results),
         "",
+        *(line for note in _notes(experiment, results) for line in (note, "")),
         *_orders(scale, by_row, main),
+        "",
     ]
-    return "\n".join([*lines, "", *experiment.notes, *([""] if experiment.notes else [])])
+    return "\n".join(lines)
 
 
 def _head(experiment: Experiment, scale: Scale, results: Sequence[Result]) -> list[str]:
@@ -101,7 +106,7 @@ def _table(
     experiment: Experiment, by_row: dict[Row, list[Result]], main: str, own_data: bool
 ) -> list[str]:
     results = [r for found in by_row.values() for r in found]
-    titles = {name: text for name, text in {**MAIN, **_COLUMNS}.items() if name != main}
+    titles = {name: text for name, text in _COLUMNS.items() if name != main}
     shown = [name for name in titles if _values(results, name)]
     head = [
         "row",
@@ -154,17 +159,28 @@ def _beside(results: Sequence[Result]) -> list[str]:
     return [f"Beside them: {', '.join(found)}."] if found else []
 
 
+def _notes(experiment: Experiment, results: Sequence[Result]) -> list[str]:
+    if not _values(results, "heads_low"):
+        return list(experiment.notes)
+    return [
+        *experiment.notes,
+        "On real frames mAP is that of the attributes with labels enough to judge, and each source"
+        " counts the same. The ends are those of a 90 % interval from drawing the sources of the"
+        " judged frames anew: what others would say is known no better, whatever the seeds agree on.",
+    ]
+
+
 def _orders(scale: Scale, by_row: dict[Row, list[Result]], main: str) -> list[str]:
     values = {row.id: _values(found, main) for row, found in by_row.items()}
     values = {row: each for row, each in values.items() if each}
     found = [] if scale.name == "smoke" else claims(values)
     pairs = comb(len(values), 2)
+    pooled = pooled_deviation(values)
     rule = (
-        f"An order of two rows is claimed only where their means differ by more than"
-        f" {DEVIATIONS:g} standard deviations over seeds: the largest of theirs and of all rows"
-        f" pooled ({pooled_deviation(values):.4f})."
+        f"An order of two rows is claimed only where their means of {MAIN[main]} differ by more"
+        f" than {DEVIATIONS:g} standard deviations over seeds: the largest of theirs and of all"
+        f" rows pooled{'' if isnan(pooled) else f' ({pooled:.4f})'}."
     )
-    rule = rule.replace(" (nan)", "")
     lines = ["## Orders that may be claimed", "", rule, ""]
     papers = {row.id: row.paper[0] if row.paper else None for row in by_row}
     say = _agreement(papers)
@@ -173,7 +189,7 @@ def _orders(scale: Scale, by_row: dict[Row, list[Result]], main: str) -> list[st
         f" {c.deviation:.4f}{say(c)}"
         for c in found
     ]
-    return [*lines, f"- of the other {pairs - len(found)} pairs of {pairs} no order is claimed"]
+    return [*lines, f"- no order is claimed of {pairs - len(found)} of the {pairs} pairs"]
 
 
 def _agreement(papers: dict[str, float | None]) -> Callable[[Claim], str]:
