@@ -166,7 +166,7 @@ def _notes(experiment: Experiment, results: Sequence[Result]) -> list[str]:
         *experiment.notes,
         "On real frames mAP is that of the attributes with labels enough to judge, and each source"
         " counts the same. The ends are those of a 90 % interval from drawing the sources of the"
-        " judged frames anew: what others would say is known no better, whatever the seeds agree on.",
+        " judged frames anew: what others would say is known no better, whatever seeds agree on.",
     ]
 
 

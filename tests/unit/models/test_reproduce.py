@@ -118,12 +118,11 @@ def test_what_has_ended_is_not_repeated(smoke, out):
 
 def test_a_killed_run_goes_on_and_gives_the_same_result(material, out, tmp_path, monkeypatch):
     """Alternate training has every kind of part: a run to start from, two phases, made frames."""
-    rows = EXPERIMENTS["maap"], ("roi",)
-    whole = asked("maap", out, tmp_path / "whole", rows[1])
+    whole = asked("maap", out, tmp_path / "whole", ("roi",))
     run(whole, pending(whole), silent)
     fresh = tmp_path / "fresh"
     shutil.copytree(out / "smoke", fresh / "smoke")
-    cut = asked("maap", fresh, tmp_path / "cut", rows[1])
+    cut = asked("maap", fresh, tmp_path / "cut", ("roi",))
     monkeypatch.setattr("scatterlens_models.training.loop.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("time.monotonic", iter(np.arange(0, 1e6, 2.0)).__next__)
     kills = 0
@@ -140,7 +139,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_result(material, out, tmp_path,
         except KilledError:
             kills += 1
         assert kills < 50
-    assert kills > 10
+    assert kills == 5 + 2 + 2  # after every step of the plain network and of both levels
     first, second = (json.loads(result_path(a.folder, "roi", 1).read_text()) for a in (whole, cut))
     assert first.pop("minutes") > 0
     assert second.pop("minutes") > 0
@@ -180,7 +179,7 @@ def test_a_result_that_does_not_belong_is_refused(smoke, change, message):
         said, _ = smoke("aam-fashion", "--table-only", code=1)
         assert message in said
         assert "move it away" in said
-        assert f"{folder}/2-" in said  # which of two that differ is the wrong one, nobody knows
+        assert f"{folder}/" in said
     finally:
         path.write_text(kept)
 
