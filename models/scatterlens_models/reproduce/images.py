@@ -67,7 +67,7 @@ def read_images(folder: Path, scale: Scale) -> Material:
         "watched": (train, slice(len(train[0]) - scale.watched, None)),
         "test": (test, slice(0, scale.test)),
     }
-    parts = {name: _examples(*of, at) for name, (of, at) in used.items()}
+    parts = {name: _examples(of[0][at], of[1][at]) for name, (of, at) in used.items()}
     sums = {
         name: [hashlib.sha256(array[at].tobytes()).hexdigest() for array in of]
         for name, (of, at) in used.items()
@@ -96,9 +96,9 @@ def _read_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     return images, classes
 
 
-def _examples(images: np.ndarray, classes: np.ndarray, at: slice) -> Examples:
-    value = torch.from_numpy(images[at].astype(np.float32) / 255)[:, None]
-    labels = np.eye(CLASSES, dtype=np.int8)[classes[at]]
+def _examples(images: np.ndarray, classes: np.ndarray) -> Examples:
+    value = torch.from_numpy(images.astype(np.float32) / 255)[:, None]
+    labels = np.eye(CLASSES, dtype=np.int8)[classes]
     return Examples(
         torch.cat((value, torch.ones_like(value)), dim=1).half(), torch.from_numpy(labels)
     )

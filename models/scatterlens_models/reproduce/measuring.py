@@ -91,8 +91,10 @@ def _patches(net: PatchNet, judged: Examples, evidence_NAHW: np.ndarray) -> dict
     side = patch_count(size // 2**net.halvings, net.patch_stride)
     rectangles = patch_rectangles((side, side), net.patch_stride, net.halvings)
     # Evidence is zero where a frame does not show an attribute.
-    shown_NHW = evidence_mask(evidence_NAHW).any(axis=1)
-    true_NM = np.stack([inside_mask(rectangles, shown, (size, size)) for shown in shown_NHW])
+    masks_NAHW = evidence_mask(evidence_NAHW)
+    true_NM = np.stack(
+        [inside_mask(rectangles, np.logical_or.reduce(m), (size, size)) for m in masks_NAHW]
+    )
     scored = isinstance(net, ConvPatchNet) and net.pooling in ("attention", "gated")
     found = patch_agreement(
         selected_patches(torch.cat(weights).numpy(), XI if scored else 0.0),

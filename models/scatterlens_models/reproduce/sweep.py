@@ -111,7 +111,7 @@ def run(
 
 def _material(asked: Asked) -> Material:
     """The frames that networks learn from and are judged on."""
-    if asked.images:
+    if asked.data is not None and asked.images:
         return read_images(asked.data, asked.scale)
     if asked.scale.name == "smoke":
         smoke_frames(asked.scale, asked.out / "smoke")
