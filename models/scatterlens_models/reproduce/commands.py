@@ -17,7 +17,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from scatterlens_models.reproduce.rows import Row
     from scatterlens_models.reproduce.running import Report
-    from scatterlens_models.training.loop import Progress as Step
+    from scatterlens_models.training.curve import Progress as Step
 
 _console = Console()
 
@@ -45,6 +45,7 @@ def reproduce(
     rows: Annotated[str | None, typer.Option(help="Only these rows, such as a,g.")] = None,
     seeds: Annotated[str | None, typer.Option(help="In place of the scale's, such as 1,2.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; write the table of what has ended.")
     ] = False,
@@ -55,8 +56,10 @@ def reproduce(
     from scatterlens_models.reproduce.experiments import find_experiment
     from scatterlens_models.reproduce.material import MaterialError
     from scatterlens_models.reproduce.results import ResultError
+    from scatterlens_models.reproduce.running import RunError
     from scatterlens_models.reproduce.scales import find_scale
     from scatterlens_models.reproduce.sweep import Asked, pending, run, write_table
+    from scatterlens_models.training.checkpoint import CheckpointError
 
     torch.set_num_threads(threads)
     try:
@@ -64,8 +67,8 @@ def reproduce(
         images = data is not None and chosen.other_data == "fashion-mnist"
         budget = find_scale(scale, images)
         picked = tuple(chosen.row(row) for row in rows.split(",")) if rows else chosen.rows
-        drawn = tuple(int(seed) for seed in seeds.split(",")) if seeds else budget.seeds
-        asked = Asked(chosen, budget, data, shards, out, results, picked, drawn)
+        drawn = _numbers(seeds) if seeds else budget.seeds
+        asked = Asked(chosen, budget, data, shards, out, results, picked, drawn, device)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     try:
@@ -74,11 +77,18 @@ def reproduce(
             with _progress() as bar:
                 run(asked, missing, _shown(bar, len(missing)))
         text = write_table(asked)
-    except (MaterialError, ResultError) as error:
+    except (CheckpointError, MaterialError, ResultError, RunError) as error:
         _console.print(str(error), style="red", soft_wrap=True, markup=False)
         raise typer.Exit(1) from None
     typer.echo(text)
     _console.print(f"written: {asked.folder / 'table.md'}", soft_wrap=True)
+
+
+def _numbers(seeds: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in seeds.split(","))
+    except ValueError:
+        raise ValueError(f"seeds are whole numbers such as 1,2, not {seeds!r}") from None
 
 
 def _shown(bar: Progress, count: int) -> "Callable[[int, Row, int], Report]":

@@ -11,8 +11,10 @@ import numpy as np
 from scatterlens_models.reproduce.scales import Scale
 from scatterlens_models.synthetic.dataset import (
     BrokenShardError,
+    BuildRunningError,
     Shards,
     Split,
+    UnwritableShardError,
     build,
     labels_digest,
     open_shards,
@@ -50,12 +52,19 @@ def manifest_digest(manifest: Mapping[str, object]) -> str:
 
 
 def smoke_frames(scale: Scale, folder: Path) -> None:
-    """Simulate a few dozen frames where they are not there yet."""
+    """Simulate a few dozen frames where they are not there yet.
+
+    Raises:
+        MaterialError: another process is at it, or the disk is full.
+    """
     for number, (part, field) in enumerate(_PARTS.items()):
         first = 3_000_000 + number * 10_000
         split = Split(f"smoke/{part}", _SMOKE_SEED, first, getattr(scale, field))
-        for _ in build(split, folder / part):
-            pass
+        try:
+            for _ in build(split, folder / part):
+                pass
+        except (BuildRunningError, BrokenShardError, UnwritableShardError) as error:
+            raise MaterialError(str(error)) from error
 
 
 def read_shards(shards: Path, scale: Scale) -> Material:

@@ -4,7 +4,6 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,11 @@ class Result:
     scatterlens: str
 
 
-def machine() -> dict[str, Any]:
-    """What this process computes with."""
+def machine(device: str) -> dict[str, Any]:
+    """What this process computes with; `device` as torch names what it trains on."""
+    cuda = device.startswith("cuda")
     return {
+        "device": torch.cuda.get_device_name(device) if cuda else device,
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -61,46 +62,22 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def result_of(
-    experiment: str,
-    scale: str,
-    row: str,
-    seed: int,
-    figures: Figures,
-    data: tuple[str, str],
-    plan: Plan,
-    minutes: float,
-) -> Result:
-    """Put a result together, with what this machine is; `data` is name and hash of the frames."""
-    return Result(
-        experiment=experiment,
-        scale=scale,
-        row=row,
-        seed=seed,
-        figures=figures,
-        data=data[0],
-        data_sha256=data[1],
-        plan=plan.to_dict(),
-        plan_sha256=plan.digest,
-        passes=plan.passes,
-        minutes=minutes,
-        machine=machine(),
-        scatterlens=version("scatterlens"),
-    )
-
-
 def result_path(folder: Path, row: str, seed: int) -> Path:
     """Where a result lies in the folder of its experiment and scale."""
     return folder / f"{row}-seed{seed}.json"
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Write a result in one step: a reader finds the whole file, or none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = result_path(folder, result.row, result.seed)
-    partial = path.with_suffix(".partial")
+    """Write a result; a reader finds the whole file, or none."""
     text = json.dumps(asdict(result), indent=1, allow_nan=False)
-    partial.write_text(text + "\n", encoding="utf-8")
+    write_whole(result_path(folder, result.row, result.seed), text + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step, whoever else writes into the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 

@@ -16,9 +16,12 @@ from pathlib import Path
 
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.reproduce.material import Material
+from scatterlens_models.reproduce.results import write_whole
 from scatterlens_models.reproduce.scales import Plan
 from scatterlens_models.training.alternate import alternate
-from scatterlens_models.training.loop import Progress, train
+from scatterlens_models.training.curve import Progress
+from scatterlens_models.training.loop import train
+from scatterlens_models.training.recipe import Recipe, read_recipe
 
 _CHECKPOINT = "checkpoint.safetensors"
 _SECONDS = "seconds.txt"
@@ -28,6 +31,10 @@ _TOLD_SECONDS = 10.0
 Report = Callable[[Progress], None]
 
 
+class RunError(ValueError):
+    """The folder of a run holds another one; the message says what to do."""
+
+
 def run_folder(plan: Plan, material: Material, runs: Path) -> Path:
     """Where a run lies."""
     digest = hashlib.sha256(f"{plan.digest} {material.digest}".encode()).hexdigest()
@@ -35,15 +42,24 @@ def run_folder(plan: Plan, material: Material, runs: Path) -> Path:
     return runs / f"{plan.recipe.method}{kind}-seed{plan.recipe.seed}-{digest[:12]}"
 
 
-def train_plan(plan: Plan, material: Material, runs: Path, report: Report) -> Net:
-    """The network of a plan, trained as far as it was not; what it starts from comes first."""
+def train_plan(
+    plan: Plan, material: Material, runs: Path, report: Report, device: str = "cpu"
+) -> Net:
+    """The network of a plan, trained as far as it was not; what it starts from comes first.
+
+    Alternate training stays on the processor.
+
+    Raises:
+        RunError: the folder was moved, or an older version filled it.
+        CheckpointError: a checkpoint is damaged.
+    """
     folder, recipe = run_folder(plan, material, runs), plan.recipe
     if plan.start is not None:
-        train_plan(plan.start, material, runs, report)
+        train_plan(plan.start, material, runs, report, device)
         start = run_folder(plan.start, material, runs) / _CHECKPOINT
-        recipe = replace(recipe, start=str(start))
+        recipe = replace(recipe, start=str(start.resolve()))
     if plan.operation:
-        train_plan(plan.low, material, runs, report)
+        train_plan(plan.low, material, runs, report, device)
     with _alone(folder):
         spent = _spending(folder, report)
         if plan.operation:
@@ -53,10 +69,26 @@ def train_plan(plan: Plan, material: Material, runs: Path, report: Report) -> Ne
                 recipe, material.training, material.watched, folder, plan.operation, report=spent
             )
         else:
+            _check(folder, recipe)
             net = train(
-                recipe, material.training, material.watched, folder, evaluations=1, report=spent
+                recipe,
+                material.training,
+                material.watched,
+                folder,
+                evaluations=1,
+                report=spent,
+                device=device,
             )
-    return net
+    return net.cpu()
+
+
+def _check(folder: Path, recipe: Recipe) -> None:
+    kept = folder / "recipe.json"
+    if kept.exists() and read_recipe(kept) != recipe:
+        raise RunError(
+            f"{folder} holds a run that differs from what it is named after: it was moved, or is"
+            " of an older version. Remove it and it is run again, or name another folder by --out"
+        )
 
 
 def seconds_of(plan: Plan, material: Material, runs: Path) -> float:
@@ -80,9 +112,7 @@ def _spending(folder: Path, report: Report) -> Report:
         nonlocal told
         spent = time.monotonic() - started
         if spent - told >= _TOLD_SECONDS or progress.mean_ap is not None:
-            partial = folder / f"{_SECONDS}.partial"
-            partial.write_text(f"{before + spent:.3f}\n", encoding="utf-8")
-            partial.replace(folder / _SECONDS)
+            write_whole(folder / _SECONDS, f"{before + spent:.3f}\n")
             told = spent
         report(progress)
 

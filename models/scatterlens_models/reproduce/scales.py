@@ -158,6 +158,7 @@ def plan_of(experiment: Experiment, row: Row, scale: Scale, seed: int, data: boo
         poolings=scale.poolings,
         batch=scale.batch,
         small_share=scale.small_share,
+        amp=True,
         specialised="none" if base.specialised == "none" else scale.specialised,
     )
     if data and experiment.other_data == "fashion-mnist":

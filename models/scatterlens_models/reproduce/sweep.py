@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from scatterlens_models.reproduce.images import read_images
@@ -19,10 +20,12 @@ from scatterlens_models.reproduce.new_heads import (
     simulated_heads,
 )
 from scatterlens_models.reproduce.results import (
+    Result,
     check_frames,
+    machine,
     read_results,
-    result_of,
     write_result,
+    write_whole,
 )
 from scatterlens_models.reproduce.rows import Experiment, Row
 from scatterlens_models.reproduce.running import Report, seconds_of, train_plan
@@ -43,6 +46,7 @@ class Asked:
     results: Path
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.data is not None and not self.experiment.other_data:
@@ -92,18 +96,29 @@ def run(
     """
     material = _material(asked)
     heads = _heads(asked, material) if asked.experiment.heads else None
-    data = _named(material, heads)
+    name, digest = _named(material, heads)
     for result in read_results(asked.folder, asked.experiment, asked.scale, asked.data is not None):
-        check_frames(asked.folder, result, data[1])
+        check_frames(asked.folder, result, digest)
     for number, (seed, row) in enumerate(missing):
         plan = plan_of(asked.experiment, row, asked.scale, seed, asked.data is not None)
-        net = train_plan(plan, material, asked.out, report(seed, row, number))
+        net = train_plan(plan, material, asked.out, report(seed, row, number), asked.device)
         figures = measure(net, material)
         if heads is not None:
             figures |= measure_heads(net, heads, seed)
-        minutes = seconds_of(plan, material, asked.out) / 60
-        result = result_of(
-            asked.experiment.name, asked.scale.name, row.id, seed, figures, data, plan, minutes
+        result = Result(
+            experiment=asked.experiment.name,
+            scale=asked.scale.name,
+            row=row.id,
+            seed=seed,
+            figures=figures,
+            data=name,
+            data_sha256=digest,
+            plan=plan.to_dict(),
+            plan_sha256=plan.digest,
+            passes=plan.passes,
+            minutes=seconds_of(plan, material, asked.out) / 60,
+            machine=machine(asked.device),
+            scatterlens=version("scatterlens"),
         )
         write_result(asked.folder, result)
         write_table(asked)
@@ -137,8 +152,5 @@ def write_table(asked: Asked) -> str:
     """Write `table.md` from all results of the folder, whatever this call was asked for."""
     found = read_results(asked.folder, asked.experiment, asked.scale, asked.data is not None)
     text = render(asked.experiment, asked.scale, found, own_data=asked.images)
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    partial = asked.folder / "table.partial"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(asked.folder / "table.md")
+    write_whole(asked.folder / "table.md", text)
     return text

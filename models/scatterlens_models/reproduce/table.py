@@ -81,7 +81,7 @@ def _head(experiment: Experiment, scale: Scale, results: Sequence[Result]) -> li
     machines = sorted(
         {
             f"{r.machine['processor']} ({r.machine['cores']} cores, {r.machine['threads']} threads"
-            f" used, torch {r.machine['torch']})"
+            f" used, torch {r.machine['torch']}, {r.machine['device']})"
             for r in results
         }
     )

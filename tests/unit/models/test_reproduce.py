@@ -240,6 +240,18 @@ def test_a_second_process_waits_for_the_first(material, tmp_path):
     assert (folder / "checkpoint.safetensors").exists()
 
 
+def test_a_run_that_was_moved_is_not_gone_on_with(command, material, out, tmp_path):
+    wanted = asked("maap", out, tmp_path / "results", ("low",))
+    run(wanted, pending(wanted), silent)
+    moved = tmp_path / "moved"
+    shutil.copytree(out, moved)
+    said = command(
+        "maap", "--scale", "smoke", "--rows", "low", "--out", moved,
+        "--results", tmp_path / "other", code=1,
+    )  # fmt: skip
+    assert "Remove it and it is run again" in said
+
+
 # Figures.
 
 
@@ -375,9 +387,10 @@ def test_images_that_are_not_there_or_damaged_are_refused(images):
         (("maap", "--rows", "nobody"), "there are plain, more"),
         (("table-9",), "there are aam-table1"),
         (("maap", "--scale", "huge"), "there are smoke, slim, full"),
+        (("maap", "--seeds", "one"), "such as 1,2"),
     ],
 )
-def test_what_does_not_exist_is_refused(command, arguments, message):
+def test_what_does_not_exist_is_refused(arguments, message):
     app = typer.Typer()
     app.command()(reproduce)
     found = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "300"})
@@ -437,7 +450,7 @@ def test_the_table_says_whether_the_paper_agrees(material):
         return Result(
             "icasc", "slim", row, seed, {"mean_ap": mean_ap, "parameters": 9, "energy": None},
             "bench-v1", "0" * 64, plan.to_dict(), plan.digest, plan.passes, 2.0,
-            {"processor": "p", "cores": 2, "threads": 1, "torch": "t"}, "0",
+            {"processor": "p", "cores": 2, "threads": 1, "torch": "t", "device": "cpu"}, "0",
         )  # fmt: skip
 
     found = [
