@@ -73,6 +73,8 @@ def train(
     passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
     frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
+    width: Annotated[float, typer.Option(help="Factor on the channels of the paper.")] = 0.25,
+    batch: Annotated[int, typer.Option(min=2, help="Frames of a step.")] = 16,
     size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
@@ -115,6 +117,8 @@ def train(
     torch.set_num_threads(threads)
     chosen = dataclasses.replace(
         slim(method, passes, seed),
+        width=width,
+        batch=batch,
         input_size=size,
         amp=amp,
         ema=ema,
