@@ -32,7 +32,8 @@ def reproduce(
         Path | None,
         typer.Option(
             file_okay=False,
-            help="aam-fashion: folder of the four idx files; aam-table2: of labelled real frames.",
+            help="aam-fashion: folder of the four idx files; aam-table2: of labelled real frames;"
+            " icasc: VOC2012; loss-attention: COCO 2014.",
         ),
     ] = None,
     shards: Annotated[
@@ -64,8 +65,7 @@ def reproduce(
     torch.set_num_threads(threads)
     try:
         chosen = find_experiment(experiment)
-        images = data is not None and chosen.other_data == "fashion-mnist"
-        budget = find_scale(scale, images)
+        budget = find_scale(scale, "" if data is None else chosen.other_data)
         picked = tuple(chosen.row(row) for row in rows.split(",")) if rows else chosen.rows
         drawn = _numbers(seeds) if seeds else budget.seeds
         asked = Asked(chosen, budget, data, shards, out, results, picked, drawn, device)

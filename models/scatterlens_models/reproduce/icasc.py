@@ -13,8 +13,9 @@ ICASC = Experiment(
         Row("a_ch", "+ A_ch", "icasc_resnet18", (0.8317,), {"objective": "a_ch"}),
         Row("a_px", "+ A_px", "icasc_resnet18", (0.8322,), {"objective": "a_px"}),
     ),
+    other_data="voc2012",
     notes=(
-        "Maps are kept apart within the confusion sets of the vocabulary alone: attributes that"
-        " go together in nature may share their place.",
+        "On frames, maps are kept apart within the confusion sets of the vocabulary alone:"
+        " attributes that go together in nature may share their place.",
     ),
 )

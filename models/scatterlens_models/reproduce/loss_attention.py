@@ -26,9 +26,10 @@ LOSS_ATTENTION = Experiment(
             (0.5560, 0.2372, 0.8011, 0.3660),
         ),
     ),
+    other_data="coco2014",
     notes=(
-        "A patch is true where more than half of it lies on the evidence of what its frame shows."
-        " Evidence is thin where an object's box is full, so precision and recall are not"
-        " those of boxes. Our routing weighs capsules, not patches, and has no such figures.",
+        "A patch is true where more than half of it lies on what its frame shows: evidence, or on"
+        " photographs boxes. Evidence is thin where a box is full, so their figures do not compare."
+        " Our routing weighs capsules, not patches, and has no such figures.",
     ),
 )

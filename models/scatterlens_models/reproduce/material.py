@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scatterlens_models.evaluation.pointing import evidence_mask
 from scatterlens_models.reproduce.scales import Scale
 from scatterlens_models.synthetic.dataset import (
     BrokenShardError,
@@ -44,6 +45,8 @@ class Material:
     """SHA-256 of the manifest of the frames that are used."""
     exclusive: bool = False
     """Whether every frame has exactly one of the labels."""
+    shown: np.ndarray | None = None
+    """Where anything lies that the first test frames are labelled with, bool (n, H, W)."""
 
 
 def manifest_digest(manifest: Mapping[str, object]) -> str:
@@ -99,6 +102,8 @@ def read_shards(shards: Path, scale: Scale) -> Material:
         parts["test"],
         evidence,
         manifest_digest(manifest),
+        # Evidence is zero where a frame does not show an attribute.
+        shown=np.logical_or.reduce(evidence_mask(evidence), axis=1),
     )
 
 

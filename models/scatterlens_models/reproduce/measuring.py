@@ -12,7 +12,7 @@ from scatterlens_models.evaluation.patches import (
     predicted_labels,
     selected_patches,
 )
-from scatterlens_models.evaluation.pointing import evidence_mask, pointing_game
+from scatterlens_models.evaluation.pointing import pointing_game
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.nets.loss_attention import ConvPatchNet, PatchNet
 from scatterlens_models.nets.loss_attention.attention import XI
@@ -40,11 +40,14 @@ def measure(net: Net, material: Material) -> Figures:
     if material.exclusive:
         found["accuracy"] = float((logits.argmax(axis=1) == labels.argmax(axis=1)).mean())
     if material.evidence is not None:
-        judged = Examples(test.x[: len(material.evidence)], test.labels[: len(material.evidence)])
-        found |= _overlays(net, judged, material.evidence)
-        if isinstance(net, PatchNet):
-            found |= _patches(net, judged, material.evidence)
+        found |= _overlays(net, _first(test, len(material.evidence)), material.evidence)
+    if material.shown is not None and isinstance(net, PatchNet):
+        found |= _patches(net, _first(test, len(material.shown)), material.shown)
     return {name: None if np.isnan(value) else value for name, value in found.items()}
+
+
+def _first(examples: Examples, count: int) -> Examples:
+    return Examples(examples.x[:count], examples.labels[:count])
 
 
 def _mean(values: np.ndarray) -> float:
@@ -72,11 +75,11 @@ def _overlays(net: Net, judged: Examples, evidence_NAHW: np.ndarray) -> dict[str
     }
 
 
-def _patches(net: PatchNet, judged: Examples, evidence_NAHW: np.ndarray) -> dict[str, float]:
+def _patches(net: PatchNet, judged: Examples, shown_NHW: np.ndarray) -> dict[str, float]:
     """Patch precision, recall and F (Shi et al., section V), beside the precision of all patches.
 
-    A patch is true where more than half of it lies on the evidence of what the frame shows.
-    Routing weighs capsules, not patches, and has none of these figures.
+    A patch is true where more than half of it lies on what the frame shows. Routing weighs
+    capsules, not patches, and has none of these figures.
     """
     weights, logits = [], []
     net.eval()
@@ -90,11 +93,7 @@ def _patches(net: PatchNet, judged: Examples, evidence_NAHW: np.ndarray) -> dict
     size, labels = judged.x.shape[-1], judged.labels.numpy()
     side = patch_count(size // 2**net.halvings, net.patch_stride)
     rectangles = patch_rectangles((side, side), net.patch_stride, net.halvings)
-    # Evidence is zero where a frame does not show an attribute.
-    masks_NAHW = evidence_mask(evidence_NAHW)
-    true_NM = np.stack(
-        [inside_mask(rectangles, np.logical_or.reduce(m), (size, size)) for m in masks_NAHW]
-    )
+    true_NM = np.stack([inside_mask(rectangles, shown, (size, size)) for shown in shown_NHW])
     scored = isinstance(net, ConvPatchNet) and net.pooling in ("attention", "gated")
     found = patch_agreement(
         selected_patches(torch.cat(weights).numpy(), XI if scored else 0.0),

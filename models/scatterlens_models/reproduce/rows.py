@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-OtherData = Literal["", "real", "fashion-mnist"]
-"""What `--data` may bring to an experiment: nothing, labelled real frames, or the idx files."""
+OtherData = Literal["", "real", "fashion-mnist", "voc2012", "coco2014"]
+"""What `--data` brings to an experiment: nothing, labelled real frames, or the paper's own data."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,24 +48,33 @@ SCALES = {
 """`smoke` shows that all runs; `slim` is for one core and a night, `full` for a GPU and days."""
 
 
-ALL_IMAGES = replace(SCALES["full"], training=58_000, watched=2_000, test=10_000)
-"""`full` on Fashion-MNIST."""
+_ALL = {
+    "fashion-mnist": {"training": 58_000, "watched": 2_000, "test": 10_000},
+    "voc2012": {"training": 5_217, "watched": 500, "test": 5_823},
+}
+"""What `full` takes of the papers' own data, where it is not what it takes of shards."""
+
+_OWN_DATA: dict[str, dict[str, Any]] = {
+    # Images of 28 pixels cannot be halved for two poolings, and a turned bag is another thing.
+    "fashion-mnist": {
+        "vocabulary": "fashion10",
+        "input_size": 28,
+        "small_share": 0.0,
+        "augment": False,
+    },
+    "voc2012": {"vocabulary": "voc20", "augment": False},
+    "coco2014": {"vocabulary": "coco80", "augment": False},
+}
+"""Recipe on the papers' own data, where it is not that on frames."""
 
 
-def find_scale(name: str, images: bool = False) -> Scale:
-    """A scale by its name, for shards or for Fashion-MNIST; `ValueError` lists those there are."""
+def find_scale(name: str, own_data: str = "") -> Scale:
+    """A scale by its name, for shards or for a paper's own data; `ValueError` lists them."""
     if name not in SCALES:
         raise ValueError(f"no scale {name!r}; there are {', '.join(SCALES)}")
-    return ALL_IMAGES if images and name == "full" else SCALES[name]
-
-
-FASHION: dict[str, Any] = {
-    "vocabulary": "fashion10",
-    "input_size": 28,
-    "small_share": 0.0,
-    "augment": False,
-}
-"""Images of 28 pixels cannot be halved for two poolings, and a bag upside down is another bag."""
+    if name != "full":
+        return SCALES[name]
+    return replace(SCALES[name], **_ALL.get(own_data, {}))
 
 
 @dataclass(frozen=True)
@@ -161,8 +170,8 @@ def plan_of(experiment: Experiment, row: Row, scale: Scale, seed: int, data: boo
         amp=True,
         specialised="none" if base.specialised == "none" else scale.specialised,
     )
-    if data and experiment.other_data == "fashion-mnist":
-        recipe = replace(recipe, **FASHION)
+    if data:
+        recipe = replace(recipe, **_OWN_DATA.get(experiment.other_data, {}))
     recipe = replace(recipe, **row.changes)
     if not row.start:
         return Plan(recipe, scale.training)

@@ -19,6 +19,7 @@ from scatterlens_models.reproduce.new_heads import (
     real_heads,
     simulated_heads,
 )
+from scatterlens_models.reproduce.photographs import read_photographs
 from scatterlens_models.reproduce.results import (
     Result,
     check_frames,
@@ -31,6 +32,14 @@ from scatterlens_models.reproduce.rows import Experiment, Row
 from scatterlens_models.reproduce.running import Report, seconds_of, train_plan
 from scatterlens_models.reproduce.scales import Scale, plan_of
 from scatterlens_models.reproduce.table import render
+
+_OTHER = {
+    "": "yes",
+    "fashion-mnist": "no",
+    "voc2012": "no, but grey",
+    "coco2014": "no, but grey",
+}
+"""Whether a table's figures are of other data than the paper's."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +59,13 @@ class Asked:
 
     def __post_init__(self) -> None:
         if self.data is not None and not self.experiment.other_data:
-            raise ValueError(
-                f"{self.experiment.name} runs on shards alone: leave --data out (aam-fashion and"
-                " aam-table2 take it)"
-            )
+            raise ValueError(f"{self.experiment.name} runs on shards alone: leave --data out")
 
     @property
-    def images(self) -> bool:
-        """Whether `data` is Fashion-MNIST."""
-        return self.data is not None and self.experiment.other_data == "fashion-mnist"
+    def own_data(self) -> str:
+        """The paper's own data, where `data` is that; empty where frames are learned from."""
+        kind = self.experiment.other_data
+        return "" if self.data is None or kind == "real" else kind
 
     @property
     def folder(self) -> Path:
@@ -126,8 +133,10 @@ def run(
 
 def _material(asked: Asked) -> Material:
     """The frames that networks learn from and are judged on."""
-    if asked.data is not None and asked.images:
+    if asked.data is not None and asked.own_data == "fashion-mnist":
         return read_images(asked.data, asked.scale)
+    if asked.data is not None and asked.own_data:
+        return read_photographs(asked.own_data, asked.data, asked.scale)
     if asked.scale.name == "smoke":
         smoke_frames(asked.scale, asked.out / "smoke")
         return read_shards(asked.out / "smoke", asked.scale)
@@ -151,6 +160,6 @@ def _named(material: Material, heads: HeadFrames | None) -> tuple[str, str]:
 def write_table(asked: Asked) -> str:
     """Write `table.md` from all results of the folder, whatever this call was asked for."""
     found = read_results(asked.folder, asked.experiment, asked.scale, asked.data is not None)
-    text = render(asked.experiment, asked.scale, found, own_data=asked.images)
+    text = render(asked.experiment, asked.scale, found, _OTHER[asked.own_data])
     write_whole(asked.folder / "table.md", text)
     return text

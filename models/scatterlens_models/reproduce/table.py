@@ -40,14 +40,14 @@ _BESIDE = {
 """What knows nothing, by the figure that it stands beside."""
 
 
-def render(experiment: Experiment, scale: Scale, results: Sequence[Result], own_data: bool) -> str:
+def render(experiment: Experiment, scale: Scale, results: Sequence[Result], other: str) -> str:
     """The whole table with its head, what stands beside it, and the orders that may be claimed.
 
     Args:
         experiment: its rows are those of the table.
         scale: its budget.
         results: in the order of the rows; rows without any are left out.
-        own_data: whether the frames are of the kind that the paper's figures were measured on.
+        other: whether the data are others than those of the paper's figures, in a word.
     """
     lines = [
         f"# {experiment.title}",
@@ -64,7 +64,7 @@ def render(experiment: Experiment, scale: Scale, results: Sequence[Result], own_
     lines += [
         *(_head(experiment, scale, results)),
         "",
-        *_table(experiment, by_row, main, own_data),
+        *_table(experiment, by_row, main, other),
         "",
         *_beside(results),
         "",
@@ -103,7 +103,7 @@ def _head(experiment: Experiment, scale: Scale, results: Sequence[Result]) -> li
 
 
 def _table(
-    experiment: Experiment, by_row: dict[Row, list[Result]], main: str, own_data: bool
+    experiment: Experiment, by_row: dict[Row, list[Result]], main: str, other: str
 ) -> list[str]:
     results = [r for found in by_row.values() for r in found]
     titles = {name: text for name, text in _COLUMNS.items() if name != main}
@@ -128,7 +128,7 @@ def _table(
             row.name,
             _spread(_values(found, main)),
             " / ".join("-" if p is None else f"{p:.4f}" for p in row.paper) or "-",
-            "no" if own_data else "yes",
+            other,
             ", ".join(str(r.seed) for r in found),
             f"{found[0].passes:,}",
             *(_spread(_values(found, name)) for name in shown),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from scatterlens_models.nets import build
@@ -24,6 +25,7 @@ from scatterlens_models.reproduce.material import Material, MaterialError, read_
 from scatterlens_models.reproduce.measuring import measure
 from scatterlens_models.reproduce.new_heads import HeadFrames, measure_heads, real_heads
 from scatterlens_models.reproduce.ordering import claims, mean_and_deviation, pooled_deviation
+from scatterlens_models.reproduce.photographs import read_photographs
 from scatterlens_models.reproduce.results import Result, ResultError, result_path
 from scatterlens_models.reproduce.running import run_folder, train_plan
 from scatterlens_models.reproduce.scales import SCALES, plan_from, plan_of
@@ -255,19 +257,23 @@ def test_a_run_that_was_moved_is_not_gone_on_with(command, material, out, tmp_pa
 # Figures.
 
 
-def test_patches_of_a_frame_that_is_all_evidence_are_all_true(material):
-    evidence = np.zeros((2, 20, 32, 32), np.uint8)
-    evidence[0, 3] = 255
+def test_patches_are_true_where_half_of_them_is_covered(material):
+    shown = np.zeros((2, 32, 32), bool)
+    shown[0] = True
     labels = torch.zeros((2, 20), dtype=torch.int8)
     labels[0, 3] = 1
     x = material.test.x[:2]
     net = build("mean_vgg11", load_vocabulary("aam20"), 1 / 16, poolings=2)
     with torch.no_grad():
         net.head.bias.fill_(10.0)  # every patch says everything
-    found = measure(net, replace(material, test=Examples(x, labels), evidence=evidence))
-    # 80 % of even evidence are the upper rows; of the other frame nothing is true.
-    assert found["patch_precision"] == 2 * found["patch_base"]
-    assert 0.5 < found["patch_precision"] < 1
+    judged = replace(material, test=Examples(x, labels), evidence=None, shown=shown)
+    found = measure(net, judged)
+    assert found["patch_base"] == 0.5
+    assert found["patch_precision"] == found["patch_recall"] == found["patch_f"] == 1.0
+    shown[0, :, 8:] = False  # a patch is 18 of 64 pixels wide, 16 of them lie here
+    expected = sum(16 - left > 9 for left in range(0, 64 - 18 + 1, 4)) / 12
+    found = measure(net, judged)
+    assert found["patch_precision"] == pytest.approx(expected)
     assert found["patch_recall"] == 1.0
 
 
@@ -380,6 +386,119 @@ def test_images_that_are_not_there_or_damaged_are_refused(images):
         read_images(images, SCALES["slim"])
 
 
+# Photographs.
+
+
+def photograph(path: Path, bright: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((40, 80, 3), 30, np.uint8)
+    pixels[:, 40:] = 250 if bright else 60
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def voc(tmp_path) -> Path:
+    """Photographs twice as wide as high; the right half is bright where there is a bird."""
+    folder = tmp_path / "VOC2012"
+    lists = folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    for part, count in (("train", 60), ("val", 30)):
+        names = [f"{part}_{n:03}" for n in range(count)]
+        for n, name in enumerate(names):
+            photograph(folder / "JPEGImages" / f"{name}.jpg", n % 2 == 1)
+        for kind in load_vocabulary("voc20").ids:
+            said = [("-1", "1")[n % 2] if kind == "bird" else "-1" for n in range(count)]
+            if kind == "cow":
+                said[0] = " 0"
+            lines = [f"{name} {mark}" for name, mark in zip(names, said, strict=True)]
+            (lists / f"{kind}_{part}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def coco(tmp_path) -> Path:
+    """The same; every photograph has a traffic light in its right half, every other a cat, too."""
+    folder = tmp_path / "coco"
+    (folder / "annotations").mkdir(parents=True)
+    for part, count in (("train2014", 60), ("val2014", 30)):
+        images, annotations = [], []
+        for n in range(count):
+            photograph(folder / part / f"{n}.jpg", n % 2 == 1)
+            images.append({"id": 7 * n, "file_name": f"{n}.jpg"})
+            for category in (10, 17)[: 1 + n % 2]:
+                box = {"image_id": 7 * n, "category_id": category, "bbox": [40, 0, 40, 40]}
+                annotations.append(box)
+        images.append({"id": 7 * count, "file_name": "nothing.jpg"})  # without any object
+        content = {
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": 10, "name": "traffic light"}, {"id": 17, "name": "cat"}],
+        }
+        (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_photographs_keep_their_aspect_and_say_what_is_masked(voc):
+    found = read_photographs("voc2012", voc, SMOKE)
+    value, coverage = found.training.x[1].float()
+    assert bool((coverage[16:48] == 1).all())
+    assert not coverage[:16].any()
+    assert not coverage[48:].any()
+    assert float(value[32, 8]) == pytest.approx(30 / 255, abs=0.01)
+    assert float(value[32, 56]) == pytest.approx(250 / 255, abs=0.01)
+    ids = load_vocabulary("voc20").ids
+    assert found.training.labels[:4, ids.index("bird")].tolist() == [0, 1, 0, 1]
+    assert found.training.labels[:2, ids.index("cow")].tolist() == [-1, 0]
+    assert len(found.watched.x) == SMOKE.watched
+
+
+def test_objects_of_coco_lie_where_their_boxes_are(coco):
+    found = read_photographs("coco2014", coco, SMOKE)
+    vocabulary = load_vocabulary("coco80")
+    assert found.test.labels[:, vocabulary.index("traffic_light")].all()
+    assert found.test.labels[:3, vocabulary.index("cat")].tolist() == [0, 1, 0]
+    expected = np.zeros((64, 64), bool)
+    expected[16:48, 32:] = True
+    np.testing.assert_array_equal(found.shown[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "kind", "figure"),
+    [("icasc", "a_ch", "voc2012", "mean_ap"), ("loss-attention", "loss", "coco2014", "patch_f")],
+)
+def test_papers_run_on_their_photographs(command, request, tmp_path, name, rows, kind, figure):
+    folder = request.getfixturevalue(kind.removesuffix("2012").removesuffix("2014"))
+    said = command(
+        name, "--scale", "smoke", "--data", folder, "--rows", rows,
+        "--out", tmp_path / "runs", "--results", tmp_path / "results",
+    )  # fmt: skip
+    content = json.loads(
+        result_path(tmp_path / "results" / name / f"smoke-{kind}", rows, 1).read_text()
+    )
+    assert content["figures"][figure] is not None
+    assert "| no, but grey |" in said
+
+
+def test_photographs_that_are_not_there_are_refused(voc, coco):
+    with pytest.raises(MaterialError, match="as it is published"):
+        read_photographs("voc2012", coco, SMOKE)
+    with pytest.raises(MaterialError, match="smaller --scale"):
+        read_photographs("voc2012", voc, SCALES["slim"])
+    (voc / "JPEGImages" / "val_003.jpg").write_bytes(b"no picture")
+    with pytest.raises(MaterialError, match=r"val_003\.jpg .*fetch it anew"):
+        read_photographs("voc2012", voc, SMOKE)
+    annotations = coco / "annotations" / "instances_val2014.json"
+    annotations.write_text(annotations.read_text()[:-5])
+    with pytest.raises(MaterialError, match="damaged"):
+        read_photographs("coco2014", coco, SMOKE)
+    (voc / "ImageSets" / "Main" / "sofa_val.txt").write_text("val_000 7\n")
+    with pytest.raises(MaterialError, match="damaged"):
+        read_photographs("voc2012", voc, SMOKE)
+
+
+# The command.
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -458,11 +577,11 @@ def test_the_table_says_whether_the_paper_agrees(material):
         for row, mean_ap in (("plain", 0.5), ("a_ch", 0.6), ("a_px", 0.4))
         for seed in (1, 2)
     ]
-    text = render(experiment, SCALES["slim"], found, own_data=False)
+    text = render(experiment, SCALES["slim"], found, other="yes")
     assert "`a_ch` above `plain`: +0.1000, more than 2 x 0.0007; so in the paper" in text
     assert "`plain` above `a_px`: +0.1000, more than 2 x 0.0007; the other way round" in text
     assert "- no order is claimed of 0 of the 3 pairs" in text
     assert "| ResNet-18 | 0.5015 ± 0.0007 | 0.7744 | yes | 1, 2 | 27,000 | 9 | 2.0 |" in text
     assert "6 of 6 runs have ended" in text
-    smoke = render(experiment, SMOKE, found, own_data=False)
+    smoke = render(experiment, SMOKE, found, other="yes")
     assert "no order is claimed of 3 of the 3 pairs" in smoke
