@@ -76,7 +76,9 @@ def _divided(
     number = units([set(keys_of(frame, "experiment")) for frame in frames])
     if others_judge and len(set(number)) < _FEWEST_EXPERIMENTS:
         return [replace(frame, split="train") for frame in frames]
-    known = {} if before is None else {frame.frame_id: frame.split for frame in before.frames}
+    known: dict[str, Split | None] = {}
+    if before is not None:
+        known = {frame.frame_id: frame.split for frame in before.frames}
     settled: dict[int, Split | None] = {}
     for frame, unit in zip(frames, number, strict=True):
         split = known.get(frame.frame_id)

@@ -42,7 +42,6 @@ from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
-from scatterlens_models.evaluation.metrics import mean_average_precision
 from scatterlens_models.nets import METHODS
 from scatterlens_models.training.checkpoint import CheckpointError
 from scatterlens_models.training.examples import Examples

@@ -92,7 +92,7 @@ def learned_frames(checkpoint: Path) -> str:
         frames = (folder / FRAMES_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise ValueError(
-            f"{folder} does not say which frames its weights have seen (no {FRAMES_FILE}): start from"
-            " the folder of a run that has ended"
+            f"{folder} does not say which frames its weights have seen (no {FRAMES_FILE}): start"
+            " from the folder of a run that has ended"
         ) from None
     return f"{frames}, {read_recipe(folder / 'recipe.json').passes} frame passes"
