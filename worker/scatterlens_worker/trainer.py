@@ -45,6 +45,9 @@ _TELL_SECONDS = 5.0
 """Progress is recorded and told as events at most so often."""
 _LOOK_SECONDS = 1.0
 _RECOVERY_SECONDS = 2.0
+_ALIVE_SECONDS = 30.0
+"""A process whose trainer is silent for so long ends: longer than any wait for a database. It may
+outlive the lease by that, for another process waits until the run's folder is free."""
 _NICENESS = 10
 """Frames that arrive come before what is learned from them."""
 
@@ -112,7 +115,7 @@ def train_one(trainer: Trainer) -> bool:
             with ledger.writing(trainer.engine) as session:
                 ledger.refuse_run(session, leased, refusal(error))
             return True
-        with TrainingJob(folder, trainer.settings.lease_seconds) as job:
+        with TrainingJob(folder, _ALIVE_SECONDS) as job:
             _follow(trainer, leased, job, folder)
     return True
 

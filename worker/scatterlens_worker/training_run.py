@@ -11,6 +11,8 @@ from scatterlens_models.bundle import Bundle, BundleError, find_bundle, load_bun
 from scatterlens_models.training.job_file import (
     DATASET_FILE,
     JOB_FILE,
+    RESULT_FILE,
+    START_FILES,
     TRAIN_FOLDER,
     Corrections,
     Job,
@@ -26,7 +28,7 @@ from scatterlens_service.wire import to_exported_label
 WEIGHTS_FILE = "weights.safetensors"
 """In a bundle that may be gone on from."""
 _LABELS_FILE = "labels.ndjson"
-_START_FILE = "start.safetensors"
+_START_FOLDER = "start"
 _BASE_FOLDER = "base"
 _PAGE = 500
 
@@ -55,9 +57,10 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
     folder.mkdir(parents=True, exist_ok=True)
     _export_labels(engine, vocabulary, folder / _LABELS_FILE)
     base, weights = _find_start(settings, request, production)
-    if weights is not None:
-        # Copied: a bundle may be replaced and a folder cleared while the run is going on.
-        shutil.copyfile(weights, folder / _START_FILE)
+    # Copied: a bundle may be replaced and a folder cleared while the run is going on.
+    for path in weights:
+        (folder / _START_FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / _START_FOLDER / path.name)
     if base is not None:
         shutil.rmtree(folder / _BASE_FOLDER, ignore_errors=True)
         shutil.copytree(
@@ -75,7 +78,7 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
             before=_dataset_before(settings, engine, vocabulary, folder),
         ),
         blobs=_seen_from(folder, settings.blob_folder),
-        start=None if weights is None else Path(_START_FILE),
+        start=Path(_START_FOLDER, weights[0].name) if weights else None,
         base=None if base is None else Path(_BASE_FOLDER),
         pretrain_passes=request.pretrain_passes,
         attributes=None if request.attributes is None else tuple(request.attributes),
@@ -110,19 +113,22 @@ def _export_labels(engine: Engine, vocabulary: Vocabulary, path: Path) -> None:
 
 def _find_start(
     settings: Settings, request: TrainingRequest, production: Bundle
-) -> tuple[Bundle | None, Path | None]:
-    """The bundle to go on from, where it is one, and the weights."""
+) -> tuple[Bundle | None, list[Path]]:
+    """The bundle to go on from, where it is one; the weights, and what says more of them."""
     if request.start == "nothing":
-        return None, None
+        return None, []
     if request.start == "auto":
         weights = production.path / WEIGHTS_FILE
         fits = production.method == request.recipe.removeprefix("slim-")
-        return (production, weights) if fits and weights.exists() else (None, None)
+        return (production, [weights]) if fits and weights.exists() else (None, [])
     if request.start.startswith("run-"):
-        weights = settings.run_folder / request.start / TRAIN_FOLDER / "checkpoint.safetensors"
-        if not weights.exists():
-            raise StartError(f"the run {request.start} left no weights: start from another")
-        return None, weights
+        folder = settings.run_folder / request.start
+        if not (folder / RESULT_FILE).exists():
+            raise StartError(
+                f"the run {request.start} has not come to its end: start from another, or from"
+                " nothing"
+            )
+        return None, [folder / TRAIN_FOLDER / name for name in START_FILES]
     bundle = _find_bundle(settings, request.start)
     weights = bundle.path / WEIGHTS_FILE
     if not weights.exists():
@@ -130,7 +136,7 @@ def _find_start(
             f"the bundle {bundle.name} {bundle.version} holds no weights to go on from: choose"
             " another, or start from nothing"
         )
-    return bundle, weights
+    return bundle, [weights]
 
 
 def _find_bundle(settings: Settings, model: str) -> Bundle:

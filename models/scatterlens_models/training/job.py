@@ -50,6 +50,7 @@ from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
     DATASET_FILE,
     PRETRAIN_FOLDER,
+    RESULT_FILE,
     TRAIN_FOLDER,
     Job,
     JobFileError,
@@ -67,7 +68,6 @@ from scatterlens_models.training.run import FRAMES_FILE, learned_frames
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
 _CACHE = Path("cache")
-_RESULT = Path("result.json")
 _LOCK_SECONDS = 60.0
 """A process that lost its run ends itself sooner."""
 _SMALL_PRICE = 1 / 3
@@ -96,21 +96,21 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
     """
     # Paths in what is written are relative: the folder means the same on every machine.
     with chdir(folder), _locked(Path("lock")):
-        if _RESULT.exists():
-            return Result.model_validate_json(_RESULT.read_text(encoding="utf-8"))
+        if Path(RESULT_FILE).exists():
+            return Result.model_validate_json(Path(RESULT_FILE).read_text(encoding="utf-8"))
         job = read_job(Path())
         torch.set_num_threads(job.threads)
         say(Line(stage="load"))
         manifest = _dataset(job)
         recipe = _recipe(job, manifest)
         base = None if job.base is None else load_bundle(job.base)
+        learned = _learned(job, manifest, base)
         training = _load(job, manifest, recipe, "train", say)
         watched = _load(job, manifest, recipe, _watched(manifest), say)
         validation = _load(job, manifest, recipe, "validation", say)
         _check(job, manifest, recipe, training)
         recipe = _pretrain(job, manifest, recipe, training, watched, say)
         net = _train("train", recipe, training, watched, Path(TRAIN_FOLDER), job, say)
-        learned = _learned(job, manifest, base)
         (Path(TRAIN_FOLDER) / FRAMES_FILE).write_text(learned + "\n", encoding="utf-8")
         say(Line(stage="export"))
         thin = _thin(validation, manifest)
@@ -129,7 +129,7 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
             kept_calibration=kept,
             uncalibrated=[] if kept else thin,
         )
-        _write(_RESULT, result.model_dump_json(indent=1))
+        _write(Path(RESULT_FILE), result.model_dump_json(indent=1))
         shutil.rmtree(_CACHE, ignore_errors=True)
         return result
 
@@ -319,9 +319,12 @@ def _learned(job: Job, manifest: Manifest, base: Bundle | None) -> str:
         learned = f"{learned}, {job.pretrain_passes} passes of the simulated ones first"
     if base is not None:
         return f"{base.content['provenance'].get('training', base.version)}; then {learned}"
-    if job.start is not None:
+    if job.start is None:
+        return learned
+    try:
         return f"{learned_frames(job.start)}; then {learned}"
-    return learned
+    except ValueError as error:
+        raise JobFileError(f"{error}") from error
 
 
 def _thin(validation: Examples, manifest: Manifest) -> list[str]:

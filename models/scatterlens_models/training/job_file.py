@@ -14,6 +14,10 @@ LOG_FILE = "job.log"
 """Where whoever starts the process keeps what it writes to standard error."""
 DATASET_FILE = "dataset.jsonl"
 BUNDLE_FOLDER = "bundle"
+RESULT_FILE = "result.json"
+"""There once a run came to its end."""
+START_FILES = ("checkpoint.safetensors", "recipe.json", "frames.txt")
+"""Of the folder of a loop that has ended: its weights, and what they have seen."""
 PRETRAIN_FOLDER = "pretrain"
 TRAIN_FOLDER = "train"
 
@@ -59,7 +63,7 @@ class Job(BaseModel, extra="forbid"):
     shards: tuple[Path, ...] = ()
     """Folders of built shards; recipes that lie within them are read instead of simulated."""
     start: Path | None = None
-    """Weights to go on from (safetensors)."""
+    """Weights to go on from (safetensors): of `base`, or among the `START_FILES` of a run."""
     base: Path | None = None
     """Bundle of these weights: it says what they have seen, and lends its calibration to
     attributes that cannot be calibrated anew."""

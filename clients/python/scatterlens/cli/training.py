@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from scatterlens.cli import options
 from scatterlens.client import Client
@@ -65,7 +65,9 @@ def start(
 @training.command("list")
 def list_runs(url: options.Url = None, key: options.Key = None) -> None:
     """List the newest runs."""
-    table = Table("run", "asked for", "by", "recipe", "state", "stage", "mAP", "bundle")
+    table = Table(
+        Column("run", no_wrap=True), "asked for", "by", "recipe", "state", "stage", "mAP", "bundle"
+    )
     with Client(url, key) as client:
         for run in client.trainings():
             at = run.progress
