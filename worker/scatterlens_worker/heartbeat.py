@@ -29,7 +29,7 @@ class Heartbeat:
         report: Callable[[], ledger.WorkerReport],
         every_seconds: float,
         lease_seconds: float,
-        longest_seconds: float = LONGEST_BATCH_SECONDS,
+        longest_seconds: float | None = None,
     ) -> None:
         self._engine = engine
         self._report = report
@@ -68,7 +68,8 @@ class Heartbeat:
     def _beat_forever(self) -> None:
         while True:
             held = self._held
-            if held and time.monotonic() - self._held_since > self._longest_seconds:
+            longest = self._longest_seconds or LONGEST_BATCH_SECONDS
+            if held and time.monotonic() - self._held_since > longest:
                 _log.error("a batch of %d hangs; giving up its leases", len(held))
                 held = ()
             try:
