@@ -73,8 +73,20 @@ def train(
     passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
     frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
+    width: Annotated[float, typer.Option(help="Factor on the channels of the paper.")] = 0.25,
+    batch: Annotated[int, typer.Option(min=2, help="Frames of a step.")] = 16,
     size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    amp: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = False,
+    ema: Annotated[float, typer.Option(help="Decay of the mean weights; 0 = last weights.")] = 0,
+    evidence: Annotated[
+        float, typer.Option(help="Weight of the evidence loss: maps shall lie on the evidence.")
+    ] = 0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Evaluations without a better mAP that end it; 0 = never.")
+    ] = 0,
+    evaluations: Annotated[int, typer.Option(min=1, help="How often mAP is measured.")] = 6,
     specialised: Annotated[
         str | None, typer.Option(help="none, sampled or exact; default: as the recipe says.")
     ] = None,
@@ -103,7 +115,16 @@ def train(
     if method not in METHODS or not recipe.startswith("slim-"):
         raise typer.BadParameter(f"no recipe {recipe!r}; there is slim- and {', '.join(METHODS)}")
     torch.set_num_threads(threads)
-    chosen = dataclasses.replace(slim(method, passes, seed), input_size=size)
+    chosen = dataclasses.replace(
+        slim(method, passes, seed),
+        width=width,
+        batch=batch,
+        input_size=size,
+        amp=amp,
+        ema=ema,
+        evidence_weight=evidence,
+        patience=patience,
+    )
     if specialised is not None:
         chosen = dataclasses.replace(chosen, specialised=specialised)
     if operation is not None:
@@ -121,7 +142,18 @@ def train(
             bar.update(task, description=text, total=progress.steps, completed=progress.step)
 
         made = run_training(
-            chosen, shards, run, bundle, recipe, frames, compiled, show, operation, gradients
+            chosen,
+            shards,
+            run,
+            bundle,
+            recipe,
+            frames,
+            compiled,
+            show,
+            operation,
+            gradients,
+            device,
+            evaluations,
         )
     if made is not None:
         _console.print(f"bundle {made.name} {made.version} in {made.path}")
