@@ -145,7 +145,7 @@ def test_labels_become_a_bundle_and_the_way_there_can_be_followed(client, home):
     assert {frame.split for frame in manifest.frames} == {"train", "validation", "test"}
     assert {frame.author for frame in manifest.frames} == {"ada"}
     points = client.training_metrics(run.id)
-    assert [point["step"] for point in points] == [2, 4, 6, 8]
+    assert [point["step"] for point in points if point["mean_ap"] is not None] == [2, 4, 6, 8]
     assert done.result.mean_ap == points[-1]["mean_ap"]
     assert {one.progress.stage for one in seen if one.progress} <= {"load", "train", "export"}
     listener.join(10)
@@ -236,9 +236,8 @@ def test_a_killed_trainer_leaves_nobody_behind_and_another_goes_on_where_it_was(
         with process(tmp_path, "scatterlens_worker.trainer"):
             wait_for(lambda: client.training_metrics(run.id)[-1]["step"] > reached, tmp_path)
             assert client.training(run.id).state is State.LEASED
-            lines = (folder / "train" / "metrics.jsonl").read_text().splitlines()
-            assert lines[0].startswith('{"step": 5,')
-            assert sum(line.startswith('{"step": 5,') for line in lines) == 1
+            steps = [point["step"] for point in client.training_metrics(run.id)]
+            assert len(set(steps)) == len(steps)
             assert (folder / "train" / "checkpoint.safetensors").stat().st_mtime > checkpoint
         # Asked to end, it gives the run back at once.
         assert client.training(run.id).state is State.QUEUED

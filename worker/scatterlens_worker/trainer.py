@@ -10,6 +10,7 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,13 +20,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens_models.bundle import BundleError, load_bundle
+from scatterlens_models.training.curve import read_curve
 from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
     STAGES,
     TRAIN_FOLDER,
     Line,
     Result,
-    read_curve,
 )
 from scatterlens_models.vocabulary import UnknownVocabularyError
 from scatterlens_service import ledger
@@ -163,16 +164,23 @@ def _record(trainer: Trainer, leased: LeasedRun, line: Line, folder: Path, tell:
     if line.stage is None:
         return
     progress = line.model_dump(exclude={"result", "refusal"})
-    metrics = [to_finite(point) for point in read_curve(folder / TRAIN_FOLDER)]
     with ledger.writing(trainer.engine) as session:
         ledger.advance_run(
             session,
             leased,
             to_finite(progress),
             STAGES.index(line.stage) + line.share,
-            metrics,
+            _curve(folder),
             tell=tell,
         )
+
+
+def _curve(folder: Path) -> list[dict] | None:
+    """The curve so far; None while a point of it is being written."""
+    try:
+        return [to_finite(asdict(point)) for point in read_curve(folder / TRAIN_FOLDER)]
+    except (ValueError, TypeError):
+        return None
 
 
 def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -> None:

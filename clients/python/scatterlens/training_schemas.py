@@ -61,7 +61,7 @@ class TrainingResult(Wire):
     dataset: str
     """Id of the manifest that it learned from."""
     mean_ap: Finite | None = None
-    """On frames kept apart, at the end."""
+    """On validation, at the end."""
     kept_calibration: list[str] = Field(default_factory=list)
     """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
     uncalibrated: list[str] = Field(default_factory=list)

@@ -44,6 +44,7 @@ from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
 from scatterlens_models.nets import METHODS
 from scatterlens_models.training.checkpoint import CheckpointError
+from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.job_file import (
@@ -58,11 +59,10 @@ from scatterlens_models.training.job_file import (
     Refusal,
     Result,
     Stage,
-    read_curve,
     read_job,
 )
 from scatterlens_models.training.lent_calibration import lend_calibration
-from scatterlens_models.training.loop import Progress, train
+from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, continued, slim
 from scatterlens_models.training.run import FRAMES_FILE, learned_frames
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
@@ -106,11 +106,10 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
         base = None if job.base is None else load_bundle(job.base)
         learned = _learned(job, manifest, base)
         training = _load(job, manifest, recipe, "train", say)
-        watched = _load(job, manifest, recipe, _watched(manifest), say)
         validation = _load(job, manifest, recipe, "validation", say)
         _check(job, manifest, recipe, training)
-        recipe = _pretrain(job, manifest, recipe, training, watched, say)
-        net = _train("train", recipe, training, watched, Path(TRAIN_FOLDER), job, say)
+        recipe = _pretrain(job, manifest, recipe, training, validation, say)
+        net = _train("train", recipe, training, validation, Path(TRAIN_FOLDER), job, say)
         (Path(TRAIN_FOLDER) / FRAMES_FILE).write_text(learned + "\n", encoding="utf-8")
         say(Line(stage="export"))
         thin = _thin(validation, manifest)
@@ -199,14 +198,15 @@ def _recipe(job: Job, manifest: Manifest) -> Recipe:
     if job.start is not None:
         recipe = continued(recipe, job.start)
     try:
-        return dataclasses.replace(recipe, **job.overrides)  # pyright: ignore[reportArgumentType]
+        recipe = dataclasses.replace(recipe, **job.overrides)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError) as error:
         raise JobFileError(f"overrides: {error}: correct the value") from error
-
-
-def _watched(manifest: Manifest) -> Split:
-    """The split that gives the curve; validation where nothing is kept apart for tests."""
-    return "test" if any(member.split == "test" for member in manifest.members) else "validation"
+    if recipe.evidence_weight:
+        raise JobFileError(
+            "`evidence_weight` asks where labels are true, which datasets do not say: leave it at"
+            " 0, or train on shards by `scatterlens train`"
+        )
+    return recipe
 
 
 def _load(
@@ -353,7 +353,9 @@ def _provenance(
 
 
 def _last_mean_ap() -> float | None:
-    points = [point["mean_ap"] for point in read_curve(Path(TRAIN_FOLDER)) if point.get("mean_ap")]
+    points = [
+        point.mean_ap for point in read_curve(Path(TRAIN_FOLDER)) if point.mean_ap is not None
+    ]
     return points[-1] if points and np.isfinite(points[-1]) else None
 
 

@@ -3,9 +3,8 @@
 Whoever starts the process reads and writes these without torch.
 """
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -95,7 +94,7 @@ class Result(BaseModel):
     dataset: str
     """Id of the manifest."""
     mean_ap: float | None
-    """On the watched split, at the end."""
+    """On validation, at the end."""
     kept_calibration: list[str]
     """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
     uncalibrated: list[str]
@@ -140,22 +139,3 @@ def write_job(folder: Path, job: Job) -> None:
     partial = folder / f"{JOB_FILE}.partial"
     partial.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
     partial.replace(folder / JOB_FILE)
-
-
-def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """Lines of `metrics.jsonl` in the folder of a loop, by step; empty where there are none yet.
-
-    A point that a killed run measured twice counts once.
-    """
-    try:
-        text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    points: dict[int, dict[str, Any]] = {}
-    for line in text.splitlines():
-        try:
-            point = json.loads(line)
-            points[point["step"]] = point
-        except (ValueError, KeyError, TypeError):  # a line that is being written
-            continue
-    return [points[step] for step in sorted(points)]

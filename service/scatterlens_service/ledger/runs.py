@@ -136,19 +136,22 @@ def advance_run(
     leased: LeasedRun,
     progress: Mapping[str, Any],
     reached: float,
-    metrics: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Mapping[str, Any]] | None,
     *,
     tell: bool,
 ) -> bool:
     """Record where a training stands, and tell it where `tell`; False if it was fenced off.
 
-    `reached` is the number of the stage plus its share. It must be the last thing a transaction
+    `reached` is the number of the stage plus its share; `metrics` is the whole curve, None where
+    it is not known. It must be the last thing a transaction
     does.
     """
     if session.scalar(select(Job.id).where(is_ours([leased])).with_for_update()) is None:
         return False
     run = session.get_one(Run, leased.run_id)
-    run.progress, run.metrics = dict(progress), [dict(point) for point in metrics]
+    run.progress = dict(progress)
+    if metrics is not None and len(metrics) != len(run.metrics):
+        run.metrics = [dict(point) for point in metrics]
     if reached > run.reached:
         run.reached = reached
         forgiven = update(Job).where(Job.id == leased.id).values(lost_leases=0, crashes=0)
