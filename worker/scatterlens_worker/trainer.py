@@ -10,6 +10,7 @@ import secrets
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -109,16 +110,26 @@ def train_one(trainer: Trainer) -> bool:
     if leased is None:
         return False
     _log.info("run %s, attempt %d", leased.run_id, leased.attempt)
-    with trainer.heartbeat.holding([leased]):
-        try:
-            folder = prepare_run(trainer.settings, trainer.engine, leased)
-        except (StartError, BundleError, NoModelError, UnknownVocabularyError) as error:
-            with ledger.writing(trainer.engine) as session:
-                ledger.refuse_run(session, leased, refusal(error))
-            return True
-        with TrainingJob(folder, _ALIVE_SECONDS) as job:
-            _follow(trainer, leased, job, folder)
+    try:
+        with trainer.heartbeat.holding([leased]):
+            _work(trainer, leased)
+    except (OSError, SQLAlchemyError):
+        # The database or the disk is away: that says nothing about the run.
+        with suppress(SQLAlchemyError), ledger.writing(trainer.engine) as session:
+            ledger.release(session, [leased])
+        raise
     return True
+
+
+def _work(trainer: Trainer, leased: LeasedRun) -> None:
+    try:
+        folder = prepare_run(trainer.settings, trainer.engine, leased)
+    except (StartError, BundleError, NoModelError, UnknownVocabularyError) as error:
+        with ledger.writing(trainer.engine) as session:
+            ledger.refuse_run(session, leased, refusal(error))
+        return
+    with TrainingJob(folder, _ALIVE_SECONDS) as job:
+        _follow(trainer, leased, job, folder)
 
 
 def _follow(trainer: Trainer, leased: LeasedRun, job: TrainingJob, folder: Path) -> None:
@@ -198,12 +209,14 @@ def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -
             trainer.stop.wait(_RECOVERY_SECONDS)
 
 
-def hand_over(_trainer: Trainer, bundle: Path, _run_id: str) -> str:
+def hand_over(trainer: Trainer, bundle: Path, run_id: str) -> str:
     """Give a finished bundle to whoever keeps them; its version there.
 
     It stays in the folder of its run, and is served by copying it to the installed ones.
     """
-    return load_bundle(bundle).version
+    version = load_bundle(bundle).version
+    _log.info("%s made %s, under %s", run_id, version, trainer.settings.run_folder)
+    return version
 
 
 def to_finite(value: dict) -> dict:

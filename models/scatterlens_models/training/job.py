@@ -27,17 +27,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from scatterlens_models.bundle import Bundle, BundleError, load_bundle
+from scatterlens_models.bundle import Bundle, load_bundle
 from scatterlens_models.datasets.checks import refuse_missing_positives
 from scatterlens_models.datasets.corrections import collect_corrections
-from scatterlens_models.datasets.errors import (
-    BrokenManifestError,
-    DatasetError,
-    FrameVanishedError,
-    LeakageError,
-    MixedVocabulariesError,
-    NoPositivesError,
-)
+from scatterlens_models.datasets.errors import DatasetError, MixedVocabulariesError
 from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, Split, of_split
@@ -56,7 +49,6 @@ from scatterlens_models.training.job_file import (
     Job,
     JobFileError,
     Line,
-    Refusal,
     Result,
     Stage,
     read_job,
@@ -64,8 +56,9 @@ from scatterlens_models.training.job_file import (
 from scatterlens_models.training.lent_calibration import lend_calibration
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, continued, slim
+from scatterlens_models.training.refusals import refusal_of
 from scatterlens_models.training.run import FRAMES_FILE, learned_frames
-from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
+from scatterlens_models.vocabulary import load_vocabulary
 
 _CACHE = Path("cache")
 _LOCK_SECONDS = 60.0
@@ -363,70 +356,6 @@ def _write(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-_REFUSALS: dict[type[Exception], tuple[str, str, str]] = {
-    NoPositivesError: (
-        "no_positives",
-        "Nothing shows an attribute",
-        "Label frames that show it, add simulated frames, or name the `attributes` to be learned.",
-    ),
-    FrameVanishedError: (
-        "frame_vanished",
-        "A labelled frame is gone",
-        "Put the file back, or send the frame again, and start another run.",
-    ),
-    LeakageError: (
-        "leakage",
-        "Splits share what they must not",
-        "Split the dataset anew; `scatterlens datasets split` does it.",
-    ),
-    MixedVocabulariesError: (
-        "other_vocabulary",
-        "Labels of two vocabularies",
-        "Import the frames again by one vocabulary.",
-    ),
-    BrokenManifestError: (
-        "broken_manifest",
-        "The dataset is not what was written",
-        "Take the original; a dataset is never edited.",
-    ),
-    DatasetError: (
-        "bad_dataset",
-        "The dataset cannot be learned from",
-        "Do as the detail says, and start another run.",
-    ),
-    CheckpointError: (
-        "bad_checkpoint",
-        "Weights cannot be used",
-        "Start from other weights, or from nothing.",
-    ),
-    BundleError: (
-        "bad_bundle",
-        "The bundle to start from cannot be used",
-        "Install it again, or start from other weights.",
-    ),
-    UnknownVocabularyError: (
-        "unknown_vocabulary",
-        "No such vocabulary",
-        "Choose one that the detail names.",
-    ),
-    JobFileError: (
-        "bad_job",
-        "The job asks for what there is not",
-        "Correct it as the detail says, and start another run.",
-    ),
-}
-"""Type, title and remedy of what is told apart; the nearest class counts."""
-
-
-def refusal_of(error: Exception) -> Refusal | None:
-    """What a typed error says to whoever asked for the run; None for a fault of ours."""
-    for kind in type(error).__mro__:
-        if kind in _REFUSALS:
-            type_, title, remedy = _REFUSALS[kind]
-            return Refusal(type=type_, title=title, detail=f"{error}", remedy=remedy)
-    return None
 
 
 def _end_when_alone(silence_seconds: float) -> None:

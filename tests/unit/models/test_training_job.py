@@ -22,7 +22,7 @@ from scatterlens_models.datasets.members import FrameMember, RecipeMember
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
-from scatterlens_models.training.job import RunBusyError, refusal_of, run_job
+from scatterlens_models.training.job import RunBusyError, run_job
 from scatterlens_models.training.job_file import (
     Job,
     JobFileError,
@@ -32,6 +32,7 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import slim
+from scatterlens_models.training.refusals import refusal_of
 from scatterlens_models.vocabulary import load_vocabulary
 from support.bundles import make_bundle
 
@@ -211,7 +212,7 @@ def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path
     thin = [replace(MEMBERS[0], count=4), MEMBERS[1]]
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"\0" * 100)
-    make_bundle(tmp_path, "old")
+    old = make_bundle(tmp_path, "old").path
     for name, members, changes, kind, told in [
         ("vanished", (gone, *MEMBERS), {}, "frame_vanished", "gone.edf"),
         ("positives", thin, {"attributes": None}, "no_positives", "no frame of train shows"),
