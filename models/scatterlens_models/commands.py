@@ -65,6 +65,28 @@ def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle
     _console.print(f"{bundle.name} {bundle.version}: every file is the one that was sealed")
 
 
+@models.command("shrink")
+def shrink_command(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
+    folder: Annotated[Path, typer.Argument(help="Write the smaller bundle to this new folder.")],
+    shards: Annotated[Path, typer.Option(help="Frames to judge by, such as bench-v1/validation.")],
+) -> None:
+    """Store the weights in half precision, where the answers stay as good."""
+    from scatterlens_models.training.shrinking import ShrinkError, shrink_bundle
+
+    loaded = load_bundle(Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle))
+    try:
+        made, before, after = shrink_bundle(loaded, folder, shards)
+    except (ShrinkError, FileExistsError) as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+    sizes = [sum(f.stat().st_size for f in b.path.iterdir()) / 2**20 for b in (loaded, made)]
+    _console.print(
+        f"{made.name} {made.version}: {sizes[0]:.1f} to {sizes[1]:.1f} MiB,"
+        f" mAP {before:.4f} to {after:.4f}"
+    )
+
+
 def train(
     recipe: Annotated[str, typer.Argument(help="slim-METHOD; `models methods` lists them.")],
     shards: Annotated[Path, typer.Option(help="Folder of `synth build`: train, validation, test.")],

@@ -25,7 +25,6 @@ from select import select
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from scatterlens_models.bundle import Bundle, load_bundle
 from scatterlens_models.datasets.checks import refuse_missing_positives
@@ -36,7 +35,6 @@ from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, 
 from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
 from scatterlens_models.nets import METHODS
-from scatterlens_models.training.checkpoint import CheckpointError
 from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
@@ -289,13 +287,7 @@ def _train(
         )
 
     say(Line(stage=stage))
-    try:
-        return train(recipe, training, watched, folder, evaluations=job.evaluations, report=report)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"weights of {folder.name} cannot be read ({error}): remove its checkpoint to begin"
-            " this part anew, or name other weights to start from"
-        ) from error
+    return train(recipe, training, watched, folder, evaluations=job.evaluations, report=report)
 
 
 def _work(step: int, progress: Progress, recipe: Recipe) -> float:

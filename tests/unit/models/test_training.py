@@ -13,6 +13,8 @@ from scatterlens_models.frame import Frame
 from scatterlens_models.nets import build
 from scatterlens_models.session import DeviceError, ModelSession
 from scatterlens_models.stored import pack, unpack
+from scatterlens_models.synthetic.dataset import SPLITS
+from scatterlens_models.synthetic.dataset import build as build_shards
 from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint, load_weights
 from scatterlens_models.training.curve import read_curve
 from scatterlens_models.training.examples import Examples
@@ -21,6 +23,7 @@ from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.optimiser import orthogonalise
 from scatterlens_models.training.recipe import continued
 from scatterlens_models.training.run import learned_frames
+from scatterlens_models.training.shrinking import ShrinkError, shrink_bundle
 from scatterlens_models.vocabulary import load_vocabulary
 from support.tiny_training import tiny_examples, tiny_recipe
 
@@ -190,3 +193,44 @@ def test_the_preview_of_a_large_frame_is_the_mean_of_live_pixels(bundle_folder):
     assert expand(small[-1, -1].astype(float)) == pytest.approx(
         image[1098:, 2049:][~mask[1098:, 2049:]].mean(), rel=0.02
     )
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "part"
+    split = replace(SPLITS["bench-v1/validation"], frames=12)
+    assert sum(build_shards(split, folder)) == 12
+    return folder
+
+
+def test_a_bundle_in_half_precision_is_smaller_and_says_nearly_the_same(
+    bundle_folder, shards, tmp_path
+):
+    whole = load_bundle(bundle_folder)
+    small, before, after = shrink_bundle(whole, tmp_path / "small", shards)
+    for name in ("model.onnx", "weights.safetensors"):
+        assert (small.path / name).stat().st_size < 0.9 * (whole.path / name).stat().st_size
+    assert before - after <= 0.002
+    assert small.version != whole.version
+    assert small.metrics == {}
+    batch = np.random.default_rng(2).random((5, 2, 64, 64), np.float32)
+    said = [
+        np.stack([p.probabilities for p in ModelSession(b).predict(batch)]) for b in (whole, small)
+    ]
+    np.testing.assert_allclose(said[1], said[0], atol=5e-3)
+    assert not np.array_equal(*said)
+    load_weights(
+        small.path / "weights.safetensors",
+        build("aam", load_vocabulary("aam20"), 0.0625, poolings=2),
+    )
+    with pytest.raises(FileExistsError):
+        shrink_bundle(whole, tmp_path / "small", shards)
+
+
+def test_a_bundle_that_half_precision_spoils_is_not_written(
+    bundle_folder, shards, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("scatterlens_models.training.shrinking.LARGEST_LOSS", -1.0)
+    with pytest.raises(ShrinkError, match="as it is"):
+        shrink_bundle(load_bundle(bundle_folder), tmp_path / "small", shards)
+    assert not list(tmp_path.iterdir())

@@ -212,7 +212,7 @@ def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path
     thin = [replace(MEMBERS[0], count=4), MEMBERS[1]]
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"\0" * 100)
-    old = make_bundle(tmp_path, "old").path
+    old = {"start": damaged, "base": make_bundle(tmp_path, "old").path}
     for name, members, changes, kind, told in [
         ("vanished", (gone, *MEMBERS), {}, "frame_vanished", "gone.edf"),
         ("positives", thin, {"attributes": None}, "no_positives", "no frame of train shows"),
@@ -220,13 +220,7 @@ def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path
         ("recipe", MEMBERS, {"recipe": "slim-nothing"}, "bad_job", "aam"),
         ("override", MEMBERS, {"overrides": {"sede": 1}}, "bad_job", "seed"),
         ("evidence", MEMBERS, {"overrides": {"evidence_weight": 0.5}}, "bad_job", "shards"),
-        (
-            "damaged",
-            MEMBERS,
-            {"start": damaged, "base": tmp_path / "old"},
-            "bad_checkpoint",
-            "read",
-        ),
+        ("damaged", MEMBERS, old, "bad_checkpoint", "read"),
     ]:
         folder = make_run(name, members, **changes)
         with pytest.raises(Exception) as caught:  # noqa: PT011
