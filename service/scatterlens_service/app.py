@@ -32,6 +32,7 @@ from scatterlens_service.routes import (
     review,
     search,
     spread,
+    training,
 )
 from scatterlens_service.settings import Settings
 from scatterlens_service.sweeping import sweep_forever
@@ -69,8 +70,9 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     errors.install(app)
     showing = (frames, search, results, pictures, spread, gradients)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, events, about):
+    for module in (*showing, *judging, training, events, about):
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)
     browser.add_page(app)
     app.openapi = lambda: describe(app)

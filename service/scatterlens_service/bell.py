@@ -6,9 +6,12 @@ from typing import Protocol
 
 from celery import Celery
 
+from scatterlens_service.ledger import TRAIN
+
 _log = logging.getLogger(__name__)
 
 DRAIN_TASK = "scatterlens.drain"
+TRAIN_TASK = "scatterlens.train"
 
 
 class Bell(Protocol):
@@ -81,7 +84,8 @@ class CeleryBell:
                     return
                 queue = self._waiting.pop()
             try:
-                self._app.send_task(DRAIN_TASK, queue=queue, retry=False)
+                task = TRAIN_TASK if queue == TRAIN else DRAIN_TASK
+                self._app.send_task(task, queue=queue, retry=False)
             except Exception as error:  # whatever it is, the sweep rings again
                 _log.warning("could not ring %s: %s", queue, error)
 

@@ -26,6 +26,7 @@ from scatterlens_service.bundles import NoModelError, active_bundles
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
+from scatterlens_service.training import can_train_here
 
 _START_KEY = "start"
 _GRACE_SECONDS = 5
@@ -48,7 +49,10 @@ def serve(
         Literal["cpu", "cuda"], typer.Option(help="What the worker's networks should run on.")
     ] = "cpu",
     worker: Annotated[
-        bool, typer.Option(help="Start a worker beside the gateway, and print a key.")
+        bool,
+        typer.Option(
+            help="Start a worker (and a trainer, where torch is installed) and print a key."
+        ),
     ] = True,
 ) -> None:
     """Take frames and answer them: the gateway, and beside it one worker."""
@@ -69,6 +73,8 @@ def serve(
         if worker:
             link = f"{url}/#key={_start_key(settings, url)}"
             stack.callback(_start_worker(settings, device).close)
+            if can_train_here():
+                stack.callback(_start_trainer(settings).close)
         else:
             link = f"{url}/  (make a key with `scatterlens keys create`)"
         # After its shutdown uvicorn raises the signal again: the stack must still be unwound.
@@ -136,6 +142,11 @@ def _url(host: str, listener: socket.socket) -> str:
 
 def _start_worker(settings: Settings, device: str) -> Supervisor:
     command = [sys.executable, "-m", "scatterlens_worker", "--device", device, "--supervised"]
+    return Supervisor(command, {**os.environ, "SCATTERLENS_HOME": str(settings.home)})
+
+
+def _start_trainer(settings: Settings) -> Supervisor:
+    command = [sys.executable, "-m", "scatterlens_worker.trainer", "--supervised"]
     return Supervisor(command, {**os.environ, "SCATTERLENS_HOME": str(settings.home)})
 
 

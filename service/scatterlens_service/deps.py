@@ -24,6 +24,7 @@ def _gateway(request: Request) -> Gateway:
 GatewayDep = Annotated[Gateway, Depends(_gateway)]
 Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
 Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
+Trainer = Annotated[ledger.Principal, Security(identify_caller, scopes=["train:run"])]
 Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
 
 

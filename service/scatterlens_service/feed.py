@@ -77,7 +77,7 @@ class EventFeed:
             if not rows:
                 continue
             self.newest = rows[-1].id
-            self._wake(row.frame_id for row in rows)
+            self._wake(row.frame_id for row in rows if row.frame_id is not None)
 
     def _wake(self, frame_ids: Iterable[str]) -> None:
         for frame_id in frame_ids:

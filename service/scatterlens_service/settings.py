@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """Age of a queued job at which workers are rung again."""
     poll_seconds: float = Field(default=0.1, gt=0)
     """How often an embedded worker looks for work."""
+    train_after_corrections: int = Field(default=0, ge=0)
+    """Newly labelled frames after which a training is started; 0 = never by that."""
+    train_every_hours: float = Field(default=0.0, ge=0)
+    """Hours after which one is started if anything was labelled; 0 = never by that."""
     drain_seconds: float = Field(default=60.0, gt=0)
     """Longest drain by one bell; then it rings again if rows are left."""
 
@@ -67,6 +71,11 @@ class Settings(BaseSettings):
     def blob_folder(self) -> Path:
         """Content-addressed files."""
         return self.home / "blobs"
+
+    @property
+    def run_folder(self) -> Path:
+        """Training runs, `<id>/`."""
+        return self.home / "runs"
 
     @property
     def bundle_folder(self) -> Path:

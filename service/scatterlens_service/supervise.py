@@ -1,4 +1,4 @@
-"""The embedded worker: a process of its own, started again whenever it ends."""
+"""The embedded worker and trainer: processes of their own, started again whenever they end."""
 
 import logging
 import subprocess
@@ -63,7 +63,7 @@ class Supervisor:
                 self._process.stdin.close()
             if self._closing.is_set():
                 return
-            _log.warning("the worker ended with code %d, starting another", code)
+            _log.warning("%s ended with code %d, starting another", self._command[2], code)
             self._closing.wait(_PAUSE_SECONDS)
             with self._lock:
                 if self._closing.is_set():

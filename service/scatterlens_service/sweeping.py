@@ -9,12 +9,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatterlens_service import ledger
 from scatterlens_service.bell import Bell
 from scatterlens_service.settings import Settings
+from scatterlens_service.training import train_by_policy
 
 _log = logging.getLogger(__name__)
 
 
 def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
-    """Return expired leases, then ring for jobs that nobody took; any number of processes may."""
+    """Return expired leases, ring for jobs that nobody took, train where the policy says so.
+
+    Any number of processes may do it at the same time.
+    """
     with ledger.reading(engine) as session:
         expired = ledger.has_expired(session)
         queues = ledger.queues_to_ring(session, settings.ring_after_seconds)
@@ -24,6 +28,7 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
         _log.warning("%d leases expired", count)
     for queue in queues:
         bell.ring(queue)
+    train_by_policy(engine, bell, settings)
 
 
 def sweep_forever(engine: Engine, bell: Bell, settings: Settings, stop: threading.Event) -> None:

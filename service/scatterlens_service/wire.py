@@ -1,6 +1,7 @@
 """Records of the ledger as wire models."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from scatterlens.schemas import (
@@ -15,6 +16,7 @@ from scatterlens.schemas import (
     ModelRef,
     Reason,
 )
+from scatterlens.training_schemas import Training
 from scatterlens_service import ledger
 
 _EXPORTED = tuple(set(ExportedLabel.model_fields) - set(LabelEntry.model_fields))
@@ -78,7 +80,7 @@ def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> An
 
 
 def to_event(row: ledger.EventRow) -> Event:
-    """A change of a frame's state or labels."""
+    """A change of a frame's state or labels, or of a training run."""
     return Event.model_validate(
         {
             "id": row.id,
@@ -87,6 +89,25 @@ def to_event(row: ledger.EventRow) -> Event:
             "model": None if row.model is None else to_model_ref(row.model),
             "tags": list(row.tags),
             "time": row.time,
+            "training": row.details,
+        }
+    )
+
+
+def to_training(row: ledger.RunRow) -> Training:
+    """A training run."""
+    return Training.model_validate(
+        {
+            "id": row.id,
+            "by": row.by,
+            "trigger": row.trigger,
+            "time": row.time,
+            "finished": row.finished,
+            "state": row.state,
+            "request": row.description,
+            "progress": row.progress,
+            "result": row.result,
+            "reason": None if row.reason is None else asdict(row.reason),
         }
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from scatterlens.schemas import State
+from scatterlens.training_schemas import TrainingRequest
 from scatterlens_service import ledger
 from scatterlens_service.bell import CeleryBell
 from scatterlens_service.blobs import BlobFolder
@@ -37,19 +38,31 @@ class Site:
         self.model = to_model_version(active_bundles(self.settings)[0])
         self.workers: list[subprocess.Popen[bytes]] = []
 
+    def start_trainer(self) -> None:
+        self._start("scatterlens_worker.trainer")
+        self.wait(lambda: self.seen_trainers(), 40)
+        time.sleep(2.0)
+
+    def seen_trainers(self) -> tuple[ledger.SeenWorker, ...]:
+        with ledger.reading(self.engine) as session:
+            return ledger.seen_workers(session, "train")
+
     def start_worker(self, ready_seconds: float = 2.0) -> subprocess.Popen[bytes]:
+        seen = len(self.seen_workers())
+        self._start("scatterlens", "worker")
+        self.wait(lambda: len(self.seen_workers()) > seen, 40)
+        time.sleep(ready_seconds)  # the broker's connection comes after the first heartbeat
+        return self.workers[-1]
+
+    def _start(self, *words: str) -> None:
         environment = os.environ | {
             "SCATTERLENS_HOME": str(self.settings.home),
             "SCATTERLENS_REDIS_URL": self.settings.redis_url or "",
             "SCATTERLENS_ACTIVE_MODELS": "linear",
         }
-        seen = len(self.seen_workers())
-        command = [sys.executable, "-m", "scatterlens", "worker"]
+        command = [sys.executable, "-m", *words]
         with (self.settings.home / "worker.log").open("ab") as log:
             self.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        self.wait(lambda: len(self.seen_workers()) > seen, 40)
-        time.sleep(ready_seconds)  # the broker's connection comes after the first heartbeat
-        return self.workers[-1]
 
     def seen_workers(self) -> tuple[ledger.SeenWorker, ...]:
         with ledger.reading(self.engine) as session:
@@ -149,3 +162,26 @@ def test_a_worker_that_is_asked_to_end_says_goodbye(site, after_seconds):
     worker.terminate()
     assert worker.wait(30) == 0
     assert site.seen_workers() == ()
+
+
+def test_a_trainer_is_rung_on_its_own_queue_and_frames_do_not_wake_it(site, bell):
+    site.start_trainer()
+    request = TrainingRequest().model_dump(mode="json")
+    with ledger.writing(site.engine) as session:
+        ledger.queue_run(session, ledger.NewRun("run-1", "ada", request))
+
+    def state() -> State:
+        with ledger.reading(site.engine) as session:
+            found = ledger.get_run(session, "run-1")
+        assert found is not None
+        return found.state
+
+    bell.ring(ledger.LIVE)
+    time.sleep(1)
+    assert state() is State.QUEUED
+    bell.ring(ledger.TRAIN)
+    site.wait(lambda: state() is State.FAILED, 15)  # nobody has labelled a frame
+    (trainer,) = site.workers
+    trainer.terminate()
+    assert trainer.wait(30) == 0
+    assert site.seen_trainers() == ()

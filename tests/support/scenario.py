@@ -270,7 +270,7 @@ def _worker_of(gateway_pid: int) -> int:
     """Process id of the worker that a gateway supervises."""
     children = Path(f"/proc/{gateway_pid}/task/{gateway_pid}/children").read_text().split()
     for pid in map(int, children):
-        if b"scatterlens_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"scatterlens_worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
     raise RuntimeError("the gateway has no worker")
 

@@ -4,6 +4,7 @@ Redis may lose, double or delay a message, and nothing happens but a look at the
 a second of waiting for the sweep. The settings are those that were measured against `kill -9`.
 """
 
+import threading
 from typing import Any
 
 from celery import Celery
@@ -12,9 +13,14 @@ from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state
 from kombu.connection import Connection
 
-from scatterlens_service.bell import DRAIN_TASK
+from scatterlens_service.bell import DRAIN_TASK, TRAIN_TASK
+from scatterlens_service.ledger import TRAIN
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
+from scatterlens_worker.trainer import Trainer, train_forever
+
+_LOOK_ANYWAY_SECONDS = 60.0
+"""A trainer that nobody rings looks for work so often."""
 
 
 class _PromptConnection(Connection):
@@ -33,9 +39,19 @@ def create_app(runtime: Runtime) -> Celery:
 
     onnxruntime's threads and CUDA do not survive a fork, so there is none.
     """
-    app = Celery(
-        "scatterlens", broker=runtime.settings.redis_url, amqp=_PromptAMQP, set_as_current=False
-    )
+    app = _new_app(runtime.settings.redis_url)
+
+    def drain_and_ring() -> None:
+        """Drain the queue of the message; ring again where the time did not suffice."""
+        if drain(runtime) and not runtime.stop.is_set():
+            runtime.bell.ring("annotate.live")
+
+    app.task(name=DRAIN_TASK)(drain_and_ring)
+    return app
+
+
+def _new_app(redis_url: str | None) -> Celery:
+    app = Celery("scatterlens", broker=redis_url, amqp=_PromptAMQP, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -61,32 +77,47 @@ def create_app(runtime: Runtime) -> Celery:
             "health_check_interval": 10,
         },
     )
-
-    def drain_and_ring() -> None:
-        """Drain the queue of the message; ring again where the time did not suffice."""
-        if drain(runtime) and not runtime.stop.is_set():
-            runtime.bell.ring("annotate.live")
-
-    app.task(name=DRAIN_TASK)(drain_and_ring)
     return app
 
 
 def run_celery(runtime: Runtime, queues: list[str]) -> None:
     """Consume bells until a signal ends the process; blocks."""
-    app = create_app(runtime)
+    _consume(create_app(runtime), runtime.id, queues, runtime.stop)
 
+
+def train_by_celery(trainer: Trainer) -> None:
+    """Have bells wake a trainer until a signal ends the process; blocks.
+
+    A training takes hours, and no broker waits so long for an acknowledgement: the message only
+    wakes the thread that trains.
+    """
+    app = _new_app(trainer.settings.redis_url)
+    app.task(name=TRAIN_TASK)(trainer.wake.set)
+    training = threading.Thread(
+        target=train_forever, args=(trainer, _LOOK_ANYWAY_SECONDS), name="trainer"
+    )
+    training.start()
+    try:
+        _consume(app, trainer.id, [TRAIN], trainer.stop)
+    finally:
+        trainer.stop.set()
+        trainer.wake.set()
+        training.join()
+
+
+def _consume(app: Celery, worker_id: str, queues: list[str], stopping: threading.Event) -> None:
     def stop(**_: object) -> None:
-        runtime.stop.set()
+        stopping.set()
 
     def stop_if_asked(**_: object) -> None:
         # A signal that came before Celery listened to signals.
-        if runtime.stop.is_set():
+        if stopping.is_set():
             state.should_stop = 0
 
     worker_shutting_down.connect(stop)
     worker_ready.connect(stop_if_asked)
     worker = app.Worker(
-        hostname=f"scatterlens@{runtime.id}",
+        hostname=f"scatterlens@{worker_id}",
         queues=queues,
         concurrency=1,
         pool_cls="solo",

@@ -1,4 +1,4 @@
-"""`scatterlens worker`: annotate what the ledger holds, on this machine's CPU or GPU."""
+"""`scatterlens worker` and `scatterlens trainer`: what works beside the gateway."""
 
 import logging
 import os
@@ -16,8 +16,10 @@ from scatterlens_service.bundles import NoModelError
 from scatterlens_service.ledger import QUEUES
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
+from scatterlens_service.training import can_train_here
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
+from scatterlens_worker.trainer import Trainer, be_nice, train_forever
 
 
 def worker(
@@ -32,10 +34,7 @@ def worker(
     ] = False,
 ) -> None:
     """Annotate frames until stopped; with a broker (SCATTERLENS_REDIS_URL) waits to be rung."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _log_to_terminal()
     settings = Settings()
     try:
         migrate(settings.database)
@@ -44,7 +43,7 @@ def worker(
         Console(stderr=True).print(f"[red]The worker cannot start:[/] {error}")
         raise typer.Exit(2) from None
     with runtime:
-        _stop_by_signal(runtime)
+        _stop_by_signal(runtime.stop)
         if supervised:
             threading.Thread(target=_stop_with_parent, daemon=True).start()
         if settings.redis_url is None:
@@ -56,9 +55,46 @@ def worker(
             run_celery(runtime, list(QUEUES))
 
 
-def _stop_by_signal(runtime: Runtime) -> None:
+def trainer(
+    supervised: Annotated[
+        bool, typer.Option(hidden=True, help="End when standard input is closed.")
+    ] = False,
+) -> None:
+    """Train what is asked for until stopped; with a broker (SCATTERLENS_REDIS_URL) waits for it."""
+    _log_to_terminal()
+    settings = Settings()
+    if not can_train_here():
+        Console(stderr=True).print(
+            "[red]The trainer cannot start:[/] what it needs is not installed. Install it with:"
+            " pip install 'scatterlens[train]'",
+            markup=True,
+        )
+        raise typer.Exit(2)
+    migrate(settings.database)
+    be_nice()
+    with Trainer(settings) as running:
+        _stop_by_signal(running.stop, running.wake)
+        if supervised:
+            threading.Thread(target=_stop_with_parent, daemon=True).start()
+        if settings.redis_url is None:
+            train_forever(running)
+        else:
+            from scatterlens_worker.celery_app import train_by_celery
+
+            train_by_celery(running)
+
+
+def _log_to_terminal() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _stop_by_signal(*events: threading.Event) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        runtime.stop.set()
+        for event in events:
+            event.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -29,20 +29,25 @@ class Heartbeat:
         report: Callable[[], ledger.WorkerReport],
         every_seconds: float,
         lease_seconds: float,
+        longest_seconds: float | None = None,
     ) -> None:
         self._engine = engine
         self._report = report
         self._every_seconds = every_seconds
         self._lease_seconds = lease_seconds
-        self._held: Sequence[ledger.LeasedJob] = ()
+        self._longest_seconds = longest_seconds
+        self._held: Sequence[ledger.Lease] = ()
+        self.lost = threading.Event()
+        """Set: what is held is no longer ours, as somebody cancelled it or took it over."""
         self._held_since = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True)
         self._thread.start()
 
     @contextmanager
-    def holding(self, jobs: Sequence[ledger.LeasedJob]) -> Iterator[None]:
+    def holding(self, jobs: Sequence[ledger.Lease]) -> Iterator[None]:
         """Prolong the leases of these jobs during the block."""
+        self.lost.clear()
         self._held_since = time.monotonic()
         self._held = jobs
         try:
@@ -63,12 +68,15 @@ class Heartbeat:
     def _beat_forever(self) -> None:
         while True:
             held = self._held
-            if held and time.monotonic() - self._held_since > LONGEST_BATCH_SECONDS:
+            longest = self._longest_seconds or LONGEST_BATCH_SECONDS
+            if held and time.monotonic() - self._held_since > longest:
                 _log.error("a batch of %d hangs; giving up its leases", len(held))
                 held = ()
             try:
                 with ledger.writing(self._engine) as session:
-                    ledger.heartbeat(session, self._report(), held, self._lease_seconds)
+                    kept = ledger.heartbeat(session, self._report(), held, self._lease_seconds)
+                if kept < len(held) and held is self._held:
+                    self.lost.set()
             except SQLAlchemyError as error:
                 _log.warning("heartbeat failed, trying again: %s", error)
             if self._stop.wait(self._every_seconds):

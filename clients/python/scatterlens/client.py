@@ -4,12 +4,12 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter
 
@@ -45,6 +45,8 @@ from scatterlens.schemas import (
     Submission,
     SubmittedFrame,
 )
+from scatterlens.training import GatewayTraining
+from scatterlens.training_schemas import Training, TrainingRequest
 from scatterlens.transport import Transport, read
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class Client:
         self._transport = Transport(connection, retry_s, timeout_s)
         self._arrays = GatewayArrays(self._transport)
         self._labels = GatewayLabels(self._transport)
+        self._training = GatewayTraining(self._transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -394,6 +397,54 @@ class Client:
     def export_labels(self, since: datetime | None = None) -> Iterator[ExportedLabel]:
         """Yield what every author says now; with `since` what changed, withdrawals (None) too."""
         return self._labels.export(since)
+
+    # Train
+
+    def train(self, **wanted: object) -> Training:
+        """Have a model trained on all labels of the service; returns at once.
+
+        `wanted` are the fields of `TrainingRequest` (recipe, passes, start, simulated, ...).
+
+        Raises:
+            Forbidden: the key lacks `train:run`, or sees only a part of the frames.
+            ApiError: nobody can train, or a field is wrong; the text says what helps.
+            TransportError: the gateway was not reached.
+
+        """
+        return self._training.start(TrainingRequest.model_validate(wanted))
+
+    def training(self, run_id: str) -> Training:
+        """Return where a training run stands."""
+        return self._training.get(run_id)
+
+    def trainings(self) -> list[Training]:
+        """Return the newest training runs, newest first."""
+        return self._training.newest()
+
+    def cancel_training(self, run_id: str) -> Training:
+        """End a training run; one that has ended stays as it is."""
+        return self._training.cancel(run_id)
+
+    def training_metrics(self, run_id: str) -> list[Mapping[str, Any]]:
+        """Return the points of a run's curve: step, passes, loss, mean_ap."""
+        return self._training.metrics(run_id)
+
+    def wait_for_training(
+        self,
+        run_id: str,
+        *,
+        wait: float | None = None,
+        report: Callable[[Training], None] | None = None,
+    ) -> Training:
+        """Wait for the end of a run, up to `wait` seconds; `report` hears where it stands.
+
+        Raises:
+            TrainingFailed: it ended without a bundle; the text says why.
+            StillTraining: it goes on.
+            TransportError, ApiError: the gateway was not reached, or said no.
+
+        """
+        return self._training.wait(run_id, wait, report)
 
     # About the service
 

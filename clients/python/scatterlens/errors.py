@@ -4,6 +4,8 @@ ScatterlensError
 ├── TransportError            the gateway was not reached                (also a ConnectionError)
 ├── StillPending              no verdict within the time given           (also a TimeoutError)
 ├── FrameRejected             the file or its annotation was refused     (also a ValueError)
+├── StillTraining             a run has not ended within the time given  (also a TimeoutError)
+├── TrainingFailed            a run ended without a bundle               (also a RuntimeError)
 ├── UnknownAttribute          the model does not know this attribute     (also a LookupError)
 ├── NotAvailable              a part that is not installed is needed     (also a RuntimeError)
 └── ApiError                  any other answer that is an error
@@ -51,6 +53,28 @@ class FrameRejected(ScatterlensError, ValueError):
         """None where the file was refused before it had an identity."""
         self.state = state
         """`failed`: a verdict on the file. `quarantined`: work on it kept dying."""
+
+
+class StillTraining(ScatterlensError, TimeoutError):
+    """The run goes on; ask again with its id."""
+
+    def __init__(self, run_id: str, wait: float):
+        super().__init__(
+            f"The run {run_id} has not ended within {wait:g} s. It goes on: look with "
+            f"client.training({run_id!r}), or end it with client.cancel_training({run_id!r})."
+        )
+        self.run_id = run_id
+
+
+class TrainingFailed(ScatterlensError, RuntimeError):
+    """The run ended without a bundle; `reason` says why, where it was not cancelled."""
+
+    def __init__(self, run_id: str, state: State, reason: Reason | None):
+        told = (reason.title, reason.detail, reason.remedy) if reason else ("Start another run",)
+        super().__init__(_sentence(f"The run {run_id} is {state.value}", *told))
+        self.run_id = run_id
+        self.state = state
+        self.reason = reason
 
 
 class UnknownAttribute(ScatterlensError, LookupError):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 AttributeId = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
-_LINE = r"^[^\x00-\x1f\x7f]*$"
+LINE = r"^[^\x00-\x1f\x7f]*$"
 """One line of text: control characters belong in no name (and no database takes a NUL)."""
 
 
@@ -75,12 +75,12 @@ class GeometryIn(Wire):
 class FrameMetadata(Wire):
     """What a client may say about the frames of one submission."""
 
-    sample: Annotated[str, Field(max_length=500, pattern=_LINE)] | None = None
-    scan: Annotated[str, Field(max_length=200, pattern=_LINE)] | None = None
+    sample: Annotated[str, Field(max_length=500, pattern=LINE)] | None = None
+    scan: Annotated[str, Field(max_length=200, pattern=LINE)] | None = None
     frame_number: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    technique: Annotated[str, Field(max_length=50, pattern=_LINE)] | None = None
-    beamline: Annotated[str, Field(max_length=100, pattern=_LINE)] | None = None
-    proposal: Annotated[str, Field(max_length=100, pattern=_LINE)] | None = None
+    technique: Annotated[str, Field(max_length=50, pattern=LINE)] | None = None
+    beamline: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
+    proposal: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
     motors: dict[str, Finite] = Field(default_factory=dict, max_length=1000)
     geometry: GeometryIn | None = None
     poni: Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")] | None = None
@@ -374,13 +374,40 @@ class Health(Wire):
     problems: list[str]
 
 
+TrainingStage = Literal["load", "pretrain", "train", "export"]
+
+
+class TrainingProgress(Wire):
+    """Where a run's process stood when it last said so."""
+
+    stage: TrainingStage
+    share: Probability
+    """Of the stage."""
+    eta_seconds: Finite | None = None
+    """Until the stage ends."""
+    loss: Finite | None = None
+    mean_ap: Finite | None = None
+    """The newest point of the curve."""
+
+
+class TrainingChange(Wire):
+    """What an event says of a training run."""
+
+    run_id: str
+    state: State
+    progress: TrainingProgress | None = None
+
+
 class Event(Wire):
-    """One line of the event stream: a frame changed its state or its labels."""
+    """One line of the event stream: a frame changed its state or its labels, or a run its own."""
 
     id: int
     """Grows by time; send it back as `Last-Event-ID` to go on after it."""
-    kind: Literal["submitted", "done", "failed", "quarantined", "labelled"]
-    frame_id: str
+    kind: Literal["submitted", "done", "failed", "quarantined", "labelled", "training"]
+    frame_id: str | None = None
+    """None where the event is of no frame."""
     model: ModelRef | None = None
     tags: list[str] = Field(default_factory=list)
     time: datetime
+    training: TrainingChange | None = None
+    """Of the kind `training`; told to keys that see all frames."""

@@ -5,11 +5,13 @@ preparation. With a folder for it, the outcome is kept under the dataset's id an
 so that the next run starts at once.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 
@@ -22,6 +24,8 @@ from scatterlens_models.preprocess import METHOD, PreprocessSpec, prepare, shrin
 from scatterlens_models.synthetic.dataset import Shards, open_shards, simulate
 from scatterlens_models.training.examples import Examples
 
+_log = logging.getLogger(__name__)
+
 
 def load_dataset(
     manifest: Manifest,
@@ -30,6 +34,7 @@ def load_dataset(
     cache: Path | None = None,
     blobs: Path | None = None,
     shards: Sequence[Path] = (),
+    report: Callable[[int, int], None] = lambda done, count: None,
 ) -> Examples:
     """Prepared frames of one split: its files in their order, then what its recipes make.
 
@@ -40,6 +45,7 @@ def load_dataset(
         cache: folder that keeps what was prepared.
         blobs: folder of the blobs of a service, where members are blobs.
         shards: folders of built shards; a recipe that lies within one is read from there.
+        report: called with how many frames of how many are prepared.
 
     Raises:
         FrameVanishedError: a frame is gone or is another than the one that was labelled.
@@ -50,8 +56,7 @@ def load_dataset(
         raise DatasetError(f"nothing of the dataset is in {split}: split it first")
     weights = _weights(frames, recipes)
     kept = cache and cache / f"{manifest.id}-{split}-{size}-{METHOD}.safetensors"
-    if kept and kept.exists():
-        tensors = load_file(kept)
+    if kept and (tensors := _kept(kept)):
         return Examples(tensors["x"], tensors["labels"], weights)
     count = len(frames) + sum(recipe.count for recipe in recipes)
     x = torch.empty((count, 2, size, size), dtype=torch.float16)
@@ -59,10 +64,15 @@ def load_dataset(
     for row, prepared in enumerate(prepare_members(frames, PreprocessSpec(size), blobs)):
         x[row] = torch.from_numpy(prepared).half()
         labels[row] = torch.tensor(frames[row].labels, dtype=torch.int8)
+        report(row + 1, count)
     start = len(frames)
     for recipe in recipes:
         stop = start + recipe.count
-        _simulate(recipe, manifest.vocabulary.name, size, shards, x[start:stop], labels[start:stop])
+        made = _simulate(
+            recipe, manifest.vocabulary.name, size, shards, x[start:stop], labels[start:stop]
+        )
+        for done in made:
+            report(start + done, count)
         start = stop
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +80,15 @@ def load_dataset(
         save_file({"x": x, "labels": labels}, partial)
         partial.replace(kept)
     return Examples(x, labels, weights)
+
+
+def _kept(path: Path) -> dict[str, torch.Tensor] | None:
+    """What was prepared before; None where it was not, or the disk damaged it."""
+    try:
+        return load_file(path) if path.exists() else None
+    except SafetensorError as error:
+        _log.warning("%s is damaged (%s) and made again", path, error)
+        return None
 
 
 def _weights(frames: Sequence[FrameMember], recipes: Sequence[RecipeMember]) -> torch.Tensor | None:
@@ -109,7 +128,8 @@ def _simulate(
     folders: Sequence[Path],
     x: torch.Tensor,
     labels: torch.Tensor,
-) -> None:
+) -> Iterator[int]:
+    """Fill in the frames of a recipe; yields how many are made."""
     # On matrices this small the threads of BLAS only wait for one another.
     with threadpool_limits(1, "blas"):
         for folder in folders:
@@ -120,12 +140,14 @@ def _simulate(
                     for row in range(recipe.count):
                         at = slice(first + row, first + row + 1)
                         x[row] = torch.from_numpy(shrink(shards.x(at)[0], size)).half()
+                        yield row + 1
                     return
         for row in range(recipe.count):
             index = recipe.start + row
             made = simulate(recipe.seed, index, recipe.profile, vocabulary=vocabulary)
             x[row] = torch.from_numpy(shrink(made.prepared, size)).half()
             labels[row] = torch.from_numpy(np.asarray(made.labelled.labels, np.int8))
+            yield row + 1
 
 
 def _place(recipe: RecipeMember, vocabulary: str, shards: Shards) -> int | None:

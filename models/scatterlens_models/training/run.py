@@ -16,7 +16,7 @@ from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, read_recipe
 
-_FRAMES = "frames.txt"
+FRAMES_FILE = "frames.txt"
 """In the folder of a run that has ended: which frames its weights have seen."""
 
 
@@ -66,7 +66,7 @@ def run_training(
     else:
         net = alternate(recipe, training, validation, folder, operation, report=report)
         (folder / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
-    (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
+    (folder / FRAMES_FILE).write_text(learned + "\n", encoding="utf-8")
     if bundle is None:
         return None
     provenance = {
@@ -91,10 +91,10 @@ def learned_frames(checkpoint: Path) -> str:
     """
     folder = checkpoint.parent
     try:
-        frames = (folder / _FRAMES).read_text(encoding="utf-8").strip()
+        frames = (folder / FRAMES_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise ValueError(
-            f"{folder} does not say which frames its weights have seen (no {_FRAMES}): start from"
-            " the folder of a run that has ended"
+            f"{folder} does not say which frames its weights have seen (no {FRAMES_FILE}): start"
+            " from the folder of a run that has ended"
         ) from None
     return f"{frames}, {read_recipe(folder / 'recipe.json').passes} frame passes"

@@ -20,11 +20,14 @@ and ring the bell *after* it.
 - working: `lease` `has_queued` `heartbeat` `complete` `complete_render` `fail` `crashed` `release`
   `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
-  (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
+  `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
   `export_labels` `list_review`
+- training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
+  `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
+  `run_metrics`
 - telling: `events_after` `last_event_id`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
 
@@ -49,7 +52,6 @@ from scatterlens_service.ledger.jobs import (
     complete_render,
     crashed,
     fail,
-    forget_worker,
     has_expired,
     has_queued,
     heartbeat,
@@ -84,12 +86,16 @@ from scatterlens_service.ledger.records import (
     EventRow,
     FrameRow,
     FrameRows,
+    Lease,
     LeasedJob,
+    LeasedRun,
     ModelVersion,
     NewAnnotation,
     NewFrame,
+    NewRun,
     Principal,
     QueueStatus,
+    RunRow,
     Score,
     SeenWorker,
     Sender,
@@ -98,12 +104,28 @@ from scatterlens_service.ledger.records import (
     Submitted,
     Verdict,
     WorkerReport,
+    WorkerRole,
 )
 from scatterlens_service.ledger.review import (
     Doubt,
     ReviewRow,
     ReviewRows,
     list_review,
+)
+from scatterlens_service.ledger.runs import (
+    advance_run,
+    cancel_run,
+    complete_run,
+    crash_run,
+    get_run,
+    has_queued_run,
+    is_run_due,
+    lease_run,
+    list_runs,
+    queue_run,
+    queue_run_by_policy,
+    refuse_run,
+    run_metrics,
 )
 from scatterlens_service.ledger.search import (
     BadFilterError,
@@ -118,6 +140,7 @@ from scatterlens_service.ledger.submissions import (
     LIVE,
     QUEUES,
     RENDER,
+    TRAIN,
     IdempotencyConflictError,
     job_states,
     queue_jobs,
@@ -125,6 +148,7 @@ from scatterlens_service.ledger.submissions import (
     remember_request,
     submit,
 )
+from scatterlens_service.ledger.workers import forget_worker, seen_workers
 
 __all__ = [
     "BATCH",
@@ -134,6 +158,7 @@ __all__ = [
     "RENDER",
     "ROLES",
     "SCOPES",
+    "TRAIN",
     "BadFilterError",
     "BadKeyError",
     "Doubt",
@@ -145,14 +170,18 @@ __all__ = [
     "Judgement",
     "KeyRow",
     "LabelRow",
+    "Lease",
     "LeasedJob",
+    "LeasedRun",
     "ModelVersion",
     "NewAnnotation",
     "NewFrame",
+    "NewRun",
     "Principal",
     "QueueStatus",
     "ReviewRow",
     "ReviewRows",
+    "RunRow",
     "Score",
     "SeenWorker",
     "Sender",
@@ -162,12 +191,17 @@ __all__ = [
     "TagTerm",
     "Verdict",
     "WorkerReport",
+    "WorkerRole",
     "abandon",
+    "advance_run",
     "all_annotations",
     "annotations_of",
     "authenticate",
+    "cancel_run",
     "complete",
     "complete_render",
+    "complete_run",
+    "crash_run",
     "crashed",
     "create_key",
     "current_labels",
@@ -179,29 +213,39 @@ __all__ = [
     "get_frame",
     "get_frames",
     "get_render",
+    "get_run",
     "has_expired",
     "has_queued",
+    "has_queued_run",
     "heartbeat",
     "hold_labels",
+    "is_run_due",
     "job_states",
     "label_history",
     "last_event_id",
     "lease",
+    "lease_run",
     "list_frames",
     "list_keys",
     "list_review",
+    "list_runs",
     "models_of",
     "newest_label",
     "open_engine",
     "put_labels",
     "queue_jobs",
     "queue_render",
+    "queue_run",
+    "queue_run_by_policy",
     "queue_status",
     "queues_to_ring",
     "reading",
+    "refuse_run",
     "release",
     "remember_request",
     "revoke_key",
+    "run_metrics",
+    "seen_workers",
     "submit",
     "sweep",
     "writing",

@@ -1,10 +1,12 @@
-"""What happened to frames, in an order that readers can resume from."""
+"""What happened to frames and training runs, in an order that readers can resume from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.records import EventRow, ModelVersion, Principal, to_datetime
 from scatterlens_service.ledger.tables import Event
@@ -36,6 +38,12 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
     session.flush()
 
 
+def training_event(run_id: str, state: State, progress: Mapping[str, Any] | None = None) -> Event:
+    """A training run came to a state, or further within it."""
+    details = {"run_id": run_id, "state": state.value, "progress": progress and dict(progress)}
+    return Event(kind="training", frame_id=None, tags=[], details=details)
+
+
 def last_event_id(session: Session) -> int:
     """Id of the newest event; 0 before the first."""
     return session.scalar(select(func.max(Event.id))) or 0
@@ -44,7 +52,10 @@ def last_event_id(session: Session) -> int:
 def events_after(
     session: Session, after: int, *, sees: Principal | None = None, limit: int = 500
 ) -> list[EventRow]:
-    """Events with an id above `after`, oldest first, of the frames that `sees` may see."""
+    """Events with an id above `after`, oldest first, of the frames that `sees` may see.
+
+    Those of no frame are for keys that see all frames.
+    """
     rows = session.scalars(
         select(Event)
         .where(Event.id > after, frame_is_visible(Event.frame_id, sees))
@@ -61,6 +72,7 @@ def events_after(
             else None,
             tags=tuple(row.tags),
             time=to_datetime(row.time),
+            details=row.details,
         )
         for row in rows
     ]

@@ -13,18 +13,19 @@ from sqlalchemy.orm import Session
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.doubts import record_spread, uncertainty
-from scatterlens_service.ledger.events import add_events
+from scatterlens_service.ledger.events import add_events, training_event
 from scatterlens_service.ledger.records import (
+    Lease,
     LeasedJob,
     ModelVersion,
     NewAnnotation,
     QueueStatus,
-    SeenWorker,
     Verdict,
     WorkerReport,
 )
-from scatterlens_service.ledger.submissions import QUEUES
+from scatterlens_service.ledger.submissions import QUEUES, TRAIN
 from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
+from scatterlens_service.ledger.workers import seen_workers
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
@@ -126,7 +127,7 @@ def has_queued(
 
 
 def heartbeat(
-    session: Session, worker: WorkerReport, held: Collection[LeasedJob], lease_seconds: float
+    session: Session, worker: WorkerReport, held: Collection[Lease], lease_seconds: float
 ) -> int:
     """Report a worker and prolong the leases it still holds; returns how many those are."""
     report = {**asdict(worker), "models": list(worker.models)}
@@ -139,7 +140,7 @@ def heartbeat(
         return 0
     prolonged = session.execute(
         update(Job)
-        .where(_is_ours(held))
+        .where(is_ours(held))
         .values(lease_until=Clock() + lease_seconds)
         .returning(Job.id)
         .execution_options(synchronize_session=False)
@@ -147,14 +148,9 @@ def heartbeat(
     return len(prolonged.all())
 
 
-def forget_worker(session: Session, worker_id: str) -> None:
-    """Remove a worker that says goodbye."""
-    session.execute(delete(Worker).where(Worker.id == worker_id))
-
-
 def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     """Store the annotation and finish the job; False, and nothing stored, if it was fenced off."""
-    if not _decide(session, job, State.DONE):
+    if not decide(session, job, State.DONE):
         return False
     session.execute(
         update(Frame)
@@ -196,12 +192,12 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
 
 def complete_render(session: Session, job: LeasedJob, blob: str) -> bool:
     """Say where the drawing lies and finish the job; False if it was fenced off."""
-    return _decide(session, job, State.DONE, blob=blob)
+    return decide(session, job, State.DONE, blob=blob)
 
 
 def fail(session: Session, job: LeasedJob, verdict: Verdict) -> bool:
     """End the job with a typed verdict on its file; False if it was fenced off."""
-    if not _decide(session, job, State.FAILED, verdict):
+    if not decide(session, job, State.FAILED, verdict):
         return False
     _tell(session, "failed", job)
     return True
@@ -214,20 +210,20 @@ def crashed(session: Session, job: LeasedJob, verdict: Verdict) -> State | None:
     """
     again = job.crashes + 1 < MAX_CRASHES
     state = State.QUEUED if again else State.QUARANTINED
-    if not _decide(session, job, state, None if again else verdict, crashes=job.crashes + 1):
+    if not decide(session, job, state, None if again else verdict, crashes=job.crashes + 1):
         return None
     if not again:
         _tell(session, "quarantined", job)
     return state
 
 
-def release(session: Session, jobs: Collection[LeasedJob]) -> int:
+def release(session: Session, jobs: Collection[Lease]) -> int:
     """Give back jobs that were not begun, without prejudice; returns how many were still ours."""
     if not jobs:
         return 0
     released = session.execute(
         update(Job)
-        .where(_is_ours(jobs))
+        .where(is_ours(jobs))
         .values(state=State.QUEUED, worker_id=None, lease_until=None)
         .returning(Job.id)
         .execution_options(synchronize_session=False)
@@ -237,7 +233,7 @@ def release(session: Session, jobs: Collection[LeasedJob]) -> int:
 
 def abandon(session: Session, job: LeasedJob) -> None:
     """Something unforeseen happened over this job: its lease ends now, without a verdict."""
-    session.execute(update(Job).where(_is_ours([job])).values(lease_until=0.0))
+    session.execute(update(Job).where(is_ours([job])).values(lease_until=0.0))
 
 
 def has_expired(session: Session) -> bool:
@@ -261,32 +257,35 @@ def sweep(session: Session) -> int:
             lease_until=None,
             finished=case((Job.lost_leases + 1 >= MAX_LOST_LEASES, Clock()), else_=None),
         )
-        .returning(Job.id, Job.kind, Job.state, Job.frame_id, Job.model_name, Job.model_version)
+        .returning(Job)
         .execution_options(synchronize_session=False)
     ).all()
-    dead = [row for row in expired if row.state == State.QUARANTINED]
-    if dead:
-        session.execute(
-            update(Job)
-            .where(Job.id.in_([row.id for row in dead]))
-            .values(reason=asdict(_NO_VERDICT))
-            .execution_options(synchronize_session=False)
-        )
-        add_events(
-            session,
-            [
-                Event(
-                    kind="quarantined",
-                    frame_id=row.frame_id,
-                    model_name=row.model_name,
-                    model_version=row.model_version,
-                    tags=[],
-                )
-                for row in dead
-                if row.kind == _TOLD
-            ],
-        )
+    dead = [job for (job,) in expired if job.state == State.QUARANTINED]
+    for kind, verdict in (("train", _NO_END), (None, _NO_VERDICT)):
+        ids = [job.id for job in dead if (job.kind == "train") == (kind == "train")]
+        if ids:
+            session.execute(
+                update(Job)
+                .where(Job.id.in_(ids))
+                .values(reason=asdict(verdict))
+                .execution_options(synchronize_session=False)
+            )
+    add_events(session, [event for job in dead if (event := _event_of_death(job))])
     return len(expired)
+
+
+def _event_of_death(job: Job) -> Event | None:
+    if job.kind == "train":
+        return training_event(job.key, State.QUARANTINED)
+    if job.kind != _TOLD:
+        return None
+    return Event(
+        kind="quarantined",
+        frame_id=job.frame_id,
+        model_name=job.model_name,
+        model_version=job.model_version,
+        tags=[],
+    )
 
 
 _NO_VERDICT = Verdict(
@@ -294,6 +293,12 @@ _NO_VERDICT = Verdict(
     title="Three workers took this frame and none came back",
     detail="Each lease ran out before a result or a verdict was written.",
     remedy="Look into the worker's log at that time; then send the frame to a worker alone.",
+)
+_NO_END = Verdict(
+    type="no_verdict",
+    title="Three trainers took this run and none came further than the one before",
+    detail="Each lease ran out before the run advanced.",
+    remedy="Look into the trainer's log and the run's `job.log`; then start another run.",
 )
 
 
@@ -307,46 +312,37 @@ def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
         )
         return bool(session.scalar(oldest.order_by(Job.id).limit(1)))
 
-    return [queue for queue in QUEUES if is_forgotten(queue)]
+    return [queue for queue in (*QUEUES, TRAIN) if is_forgotten(queue)]
 
 
 def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
-    """What waits, what is being worked on, and the workers that reported lately."""
+    """Which frames wait or are worked on, and the annotating workers that reported lately."""
     queued, leased, oldest = session.execute(
         select(
             func.count().filter(Job.state == State.QUEUED),
             func.count().filter(Job.state == State.LEASED),
             Clock() - func.min(Job.queued).filter(Job.state == State.QUEUED),
-        ).where(Job.state.in_([State.QUEUED, State.LEASED]))
+        ).where(Job.state.in_([State.QUEUED, State.LEASED]), Job.queue != TRAIN)
     ).one()
-    ago = (Clock() - Worker.seen).label("ago")
-    workers = session.execute(
-        select(Worker, ago).where(Worker.seen > Clock() - seen_within_seconds).order_by(Worker.id)
-    )
     return QueueStatus(
         queued=queued,
         leased=leased,
         oldest_queued_seconds=None if oldest is None else max(0.0, oldest),
-        workers=tuple(
-            SeenWorker(
-                WorkerReport(row.id, row.device, row.provider, tuple(row.models)),
-                max(0.0, seconds),
-            )
-            for row, seconds in workers
-        ),
+        workers=seen_workers(session, "annotate", seen_within_seconds),
     )
 
 
-def _is_ours(jobs: Collection[LeasedJob]):
+def is_ours(jobs: Collection[Lease]):
+    """Condition: these leases still hold the jobs."""
     return and_(
         Job.state == State.LEASED,
         or_(*(and_(Job.id == job.id, Job.attempt == job.attempt) for job in jobs)),
     )
 
 
-def _decide(
+def decide(
     session: Session,
-    job: LeasedJob,
+    job: Lease,
     state: State,
     verdict: Verdict | None = None,
     **columns: int | str,
@@ -354,7 +350,7 @@ def _decide(
     """Move a leased job on, where this attempt still holds it."""
     moved = session.execute(
         update(Job)
-        .where(_is_ours([job]))
+        .where(is_ours([job]))
         .values(
             state=state,
             worker_id=None,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from scatterlens.schemas import State
 
@@ -61,6 +61,20 @@ class Submitted:
     """Of the first model asked for."""
     duplicate: bool
     """The frame was known before."""
+
+
+class Lease(Protocol):
+    """What a worker must show to prolong, give back or decide a job."""
+
+    @property
+    def id(self) -> int:
+        """Of the job."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Fencing token: a verdict is refused under any other attempt."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -186,14 +200,18 @@ class FrameRows:
 
 @dataclass(frozen=True)
 class EventRow:
-    """A change of a frame's state."""
+    """A change of a frame's state or labels, or of a training run."""
 
     id: int
     kind: str
-    frame_id: str
+    frame_id: str | None
     model: ModelVersion | None
     tags: tuple[str, ...]
     time: datetime
+    details: Mapping[str, Any] | None = None
+
+
+WorkerRole = Literal["annotate", "train"]
 
 
 @dataclass(frozen=True)
@@ -204,6 +222,7 @@ class WorkerReport:
     device: str
     provider: str
     models: tuple[str, ...] = ()
+    role: WorkerRole = "annotate"
 
 
 @dataclass(frozen=True)
@@ -216,12 +235,52 @@ class SeenWorker:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """How much is waiting, and who works on it."""
+    """How many frames are waiting, and who works on them."""
 
     queued: int
     leased: int
     oldest_queued_seconds: float | None
     workers: tuple[SeenWorker, ...]
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A training run that is asked for."""
+
+    id: str
+    by: str
+    description: Mapping[str, Any]
+    trigger: Literal["person", "policy"] = "person"
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class LeasedRun:
+    """A training that this trainer alone may decide, until its lease ends."""
+
+    id: int
+    attempt: int
+    """Fencing token: a verdict is refused under any other attempt."""
+    run_id: str
+    crashes: int
+    description: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A training run and where it stands."""
+
+    id: str
+    by: str
+    trigger: str
+    note: str | None
+    time: datetime
+    finished: datetime | None
+    state: State
+    description: Mapping[str, Any]
+    progress: Mapping[str, Any] | None
+    result: Mapping[str, Any] | None
+    reason: Verdict | None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ RENDER = "render"
 BATCH = "annotate.batch"
 QUEUES = (LIVE, RENDER, BATCH)
 """All that annotating workers drain, the most urgent first."""
+TRAIN = "train"
+"""What trainers lease from, and nobody else."""
 
 
 class IdempotencyConflictError(ValueError):
@@ -172,7 +174,7 @@ def remember_request(session: Session, key_id: str, token: str, digest: str) -> 
     """
     now = session.scalar(select(Clock()))
     row = {"key_id": key_id, "token": token, "digest": digest, "time": now}
-    insert = _insert(session)(Request).on_conflict_do_nothing().returning(Request.token)
+    insert = insert_into(session)(Request).on_conflict_do_nothing().returning(Request.token)
     if session.scalar(insert.values(row)) is not None:
         return True
     if session.get_one(Request, (key_id, token)).digest != digest:
@@ -187,7 +189,8 @@ def _fingerprint(frame: NewFrame, sender: Sender) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _insert(session: Session) -> Any:
+def insert_into(session: Session) -> Any:
+    """The INSERT of this database that knows `on_conflict_do_nothing`."""
     dialect = session.get_bind().dialect.name
     return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
@@ -202,5 +205,5 @@ def _insert_new(
     if not values:
         return set()
     column = getattr(table, unique)
-    insert = _insert(session)(table).on_conflict_do_nothing(index_elements=[unique])
+    insert = insert_into(session)(table).on_conflict_do_nothing(index_elements=[unique])
     return set(session.scalars(insert.returning(column), values))

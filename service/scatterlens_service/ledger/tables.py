@@ -226,19 +226,49 @@ class Label(Table):
     time: Mapped[float] = mapped_column(Double)
 
 
+class Run(Table):
+    """A training run; its job, of the same key, says where it stands."""
+
+    __tablename__ = "runs"
+    __table_args__ = (Index(None, "time"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    by: Mapped[str] = mapped_column(String(100))
+    """Name of the key."""
+    trigger: Mapped[str] = mapped_column(String(16))
+    """person | policy"""
+    note: Mapped[str | None] = mapped_column(Text)
+    time: Mapped[float] = mapped_column(Double)
+    newest_label: Mapped[int] = mapped_column(BigInteger)
+    """Id of the newest label when it was queued: what came later is new to it."""
+    description: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What was asked for."""
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Where its process stood when it last said so."""
+    reached: Mapped[float] = mapped_column(Double)
+    """The furthest that any of its processes came: number of the stage plus its share."""
+    metrics: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    """Its curve."""
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
 class Event(Table):
-    """A frame changed its state or its labels; ids appear to readers in growing order."""
+    """A frame changed its state or its labels, or a training run its own; ids appear to readers
+    in growing order."""
 
     __tablename__ = "events"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined | labelled"""
-    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    """submitted | done | failed | quarantined | labelled | training"""
+    frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
+    """NULL where the event is of no frame."""
     model_name: Mapped[str | None] = mapped_column(String(100))
     model_version: Mapped[str | None] = mapped_column(String(12))
     tags: Mapped[list[str]] = mapped_column(JSON)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What an event says that is of no frame: the run, its state, its progress."""
     time: Mapped[float] = mapped_column(Double)
 
 
@@ -273,4 +303,6 @@ class Worker(Table):
     """What really runs."""
     models: Mapped[list[str]] = mapped_column(JSON)
     """Versions it holds."""
+    role: Mapped[str] = mapped_column(String(16))
+    """annotate | train"""
     seen: Mapped[float] = mapped_column(Double)

@@ -11,10 +11,11 @@ import yaml
 
 from scatterlens_service.commands import serve
 from scatterlens_service.settings import Settings
-from scatterlens_worker.commands import worker
+from scatterlens_worker.commands import trainer, worker
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {f"SCATTERLENS_{name.upper()}" for name in Settings.model_fields}
+OURS = ("gateway", "worker", "worker-gpu", "trainer")
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 
 
@@ -48,7 +49,7 @@ def options(command) -> set[str]:
 
 def require_runnable(arguments: list[str]) -> None:
     """The words after `scatterlens` name a command and options that it has."""
-    known = options({"serve": serve, "worker": worker}[arguments[0]])
+    known = options({"serve": serve, "trainer": trainer, "worker": worker}[arguments[0]])
     used = {word for word in arguments[1:] if word.startswith("--")}
     assert used <= known
 
@@ -64,12 +65,13 @@ def test_every_service_has_a_health_check_and_comes_back(compose):
 
 def test_all_parts_are_there(compose):
     services = compose["services"]
-    assert set(services) == {"gateway", "worker", "worker-gpu", "postgres", "redis"}
+    assert set(services) == {*OURS, "postgres", "redis"}
     assert services["worker-gpu"]["profiles"] == ["gpu"]
+    assert services["trainer"]["profiles"] == ["train"]
 
 
 def test_our_services_wait_for_healthy_servers_and_give_up_all_rights(compose):
-    for name in ("gateway", "worker", "worker-gpu"):
+    for name in OURS:
         service = compose["services"][name]
         assert {needed["condition"] for needed in service["depends_on"].values()} == {
             "service_healthy"
@@ -88,7 +90,7 @@ def test_only_the_gateway_is_reachable_and_only_from_this_machine(compose):
 
 
 def test_compose_sets_only_settings_that_exist_and_runs_only_commands_that_exist(compose):
-    for name in ("gateway", "worker", "worker-gpu"):
+    for name in OURS:
         service = compose["services"][name]
         assert set(service["environment"]) <= SETTINGS
         require_runnable(service["command"])
@@ -102,7 +104,7 @@ def test_secrets_have_no_default(compose):
 
 
 def test_a_worker_is_given_longer_to_end_than_it_may_take(compose):
-    for name in ("worker", "worker-gpu"):
+    for name in ("worker", "worker-gpu", "trainer"):
         grace = compose["services"][name]["stop_grace_period"]
         assert int(grace.removesuffix("s")) > 25  # its soft shutdown
 
@@ -166,6 +168,7 @@ def test_a_unit_comes_back_within_a_second_and_runs_a_command_that_exists(path):
 def test_there_are_units_for_one_machine_and_for_many():
     assert [path.name for path in UNITS] == [
         "scatterlens-gateway.service",
+        "scatterlens-trainer.service",
         "scatterlens-worker@.service",
         "scatterlens.service",
     ]

@@ -32,6 +32,7 @@ _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
     "explain": "scatterlens.cli.explain:explain",
     "show": "scatterlens.cli.show:show",
+    "training": "scatterlens.cli.training:training",
     "watch": "scatterlens.cli.watch:watch",
 }
 _LISTED = {
@@ -42,6 +43,8 @@ _LISTED = {
     "serve": Listed("Start the gateway with a worker beside it.", "service"),
     "keys": Listed("Create, list and revoke API keys.", "service"),
     "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),
+    "trainer": Listed("Start a trainer for a gateway that runs elsewhere.", "all"),
+    "training": Listed("Have models trained from corrections, and follow them."),
     "models": Listed("List, check and install model bundles.", "frames"),
     "synth": Listed("Simulate labelled frames.", "train"),
     "train": Listed("Train a network and export it as a bundle.", "train"),

@@ -1,0 +1,90 @@
+"""Wire models of training runs; their events are in `scatterlens.schemas`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scatterlens.schemas import (
+    LINE,
+    AttributeId,
+    Finite,
+    Reason,
+    State,
+    TrainingProgress,
+    Wire,
+)
+
+
+class TrainingRequest(Wire):
+    """A training that is asked for: it learns from all labels of the service as they stand when
+    a trainer begins, and from simulated frames beside them."""
+
+    recipe: Annotated[str, Field(max_length=100, pattern=r"^slim-[a-z0-9_]+$")] = "slim-aam"
+    """`slim-METHOD`; `scatterlens models methods` lists the methods."""
+    name: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9_.-]*$")] | None = None
+    """Of the line of models; None = that of the recipe."""
+    start: Annotated[str, Field(max_length=120, pattern=LINE)] = "auto"
+    """Weights to go on from: `nothing`, a model by name or version, a run by its id; `auto` =
+    production's, where its bundle holds weights of the recipe's method, else nothing."""
+    passes: Annotated[int, Field(ge=1, le=10**9)] = 60_000
+    """Frames shown in all, repetitions counted."""
+    pretrain_passes: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Simulated frames alone that are shown first."""
+    simulated: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
+    """Simulated frames to learn from; a fifth as many calibrate, and as many again judge."""
+    weight: Annotated[float, Field(gt=0, le=10**6, allow_inf_nan=False)] = 20.0
+    """How often a labelled frame is drawn beside a simulated one."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    vocabulary: Annotated[str, Field(max_length=64)] | None = None
+    """By which the labels are read; None = production's."""
+    attributes: Annotated[list[AttributeId], Field(max_length=500)] | None = None
+    """The run is refused where training shows one of these nowhere; None = all."""
+    overrides: dict[Annotated[str, Field(max_length=64)], bool | int | Finite | str] = Field(
+        default_factory=dict, max_length=50
+    )
+    """Other fields of the recipe, such as `batch` or `learning_rate`."""
+    evaluations: Annotated[int, Field(ge=1, le=200)] = 6
+    """Points of the curve."""
+    gradients: bool = False
+    """Give the bundle a graph of inner gradient maps."""
+    note: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] | None = None
+    """Why, for people."""
+
+
+class TrainingResult(Wire):
+    """What a run came to."""
+
+    name: str
+    version: str
+    """Of the bundle."""
+    dataset: str
+    """Id of the manifest that it learned from."""
+    mean_ap: Finite | None = None
+    """On validation, at the end."""
+    kept_calibration: list[str] = Field(default_factory=list)
+    """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
+    uncalibrated: list[str] = Field(default_factory=list)
+    """Those that have none to keep."""
+
+
+class Training(Wire):
+    """A training run and where it stands."""
+
+    id: str
+    by: str
+    trigger: Literal["person", "policy"]
+    time: datetime
+    """When it was asked for."""
+    finished: datetime | None = None
+    state: State
+    request: TrainingRequest
+    progress: TrainingProgress | None = None
+    result: TrainingResult | None = None
+    reason: Reason | None = None
+
+
+class TrainingList(Wire):
+    """The newest runs, newest first."""
+
+    items: list[Training]

@@ -1,0 +1,394 @@
+"""One training run as a process of its own: `python -m scatterlens_models.training.job FOLDER`.
+
+The folder's `job.json` says what to do and nothing else does. The process may be killed at any
+moment and started again on the same folder: it ends with the same bundle. What was made is kept
+there: the dataset, prepared frames until the end, checkpoints, the curve, the bundle.
+
+Each line of standard output is a `Line`. The last one carries the result, or the reason why there
+is none (exit code 1); a process that ends with neither crashed.
+"""
+
+import dataclasses
+import fcntl
+import logging
+import os
+import platform
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from select import select
+
+import numpy as np
+import torch
+
+from scatterlens_models.bundle import Bundle, load_bundle
+from scatterlens_models.datasets.checks import refuse_missing_positives
+from scatterlens_models.datasets.corrections import collect_corrections
+from scatterlens_models.datasets.errors import DatasetError, MixedVocabulariesError
+from scatterlens_models.datasets.loading import load_dataset
+from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
+from scatterlens_models.datasets.members import Member, Split, of_split
+from scatterlens_models.evaluation.calibration import FEWEST_LABELS
+from scatterlens_models.nets import METHODS
+from scatterlens_models.training.curve import Progress, read_curve
+from scatterlens_models.training.examples import Examples
+from scatterlens_models.training.export import export
+from scatterlens_models.training.job_file import (
+    BUNDLE_FOLDER,
+    DATASET_FILE,
+    PRETRAIN_FOLDER,
+    RESULT_FILE,
+    TRAIN_FOLDER,
+    Job,
+    JobFileError,
+    Line,
+    Result,
+    Stage,
+    read_job,
+)
+from scatterlens_models.training.lent_calibration import lend_calibration
+from scatterlens_models.training.loop import train
+from scatterlens_models.training.recipe import Recipe, continued, slim
+from scatterlens_models.training.refusals import refusal_of
+from scatterlens_models.training.run import FRAMES_FILE, learned_frames
+from scatterlens_models.vocabulary import load_vocabulary
+
+_CACHE = Path("cache")
+_LOCK_SECONDS = 60.0
+"""A process that lost its run ends itself sooner."""
+_SMALL_PRICE = 1 / 3
+"""Of a step at half the side, beside one at the whole."""
+_NOT_TO_OVERRIDE = ("method", "vocabulary", "start")
+"""Fields of a recipe that other words of the job decide."""
+
+
+class RunBusyError(RuntimeError):
+    """Another process works in the folder of this run: end it, or wait for it."""
+
+
+def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
+    """Do what the job of a folder asks, or go on where a killed process stopped.
+
+    Args:
+        folder: of the run, with `job.json`.
+        say: called with each line.
+
+    Raises:
+        JobFileError: the job asks for what there is not.
+        DatasetError: what it wants to learn from is refused.
+        CheckpointError: weights are damaged or of another network.
+        BundleError: the bundle to start from is damaged.
+        RunBusyError: another process works on it.
+    """
+    # Paths in what is written are relative: the folder means the same on every machine.
+    with chdir(folder), _locked(Path("lock")):
+        if Path(RESULT_FILE).exists():
+            return Result.model_validate_json(Path(RESULT_FILE).read_text(encoding="utf-8"))
+        job = read_job(Path())
+        torch.set_num_threads(job.threads)
+        say(Line(stage="load"))
+        manifest = _dataset(job)
+        recipe = _recipe(job, manifest)
+        base = None if job.base is None else load_bundle(job.base)
+        learned = _learned(job, manifest, base)
+        training = _load(job, manifest, recipe, "train", say)
+        validation = _load(job, manifest, recipe, "validation", say)
+        _check(job, manifest, recipe, training)
+        recipe = _pretrain(job, manifest, recipe, training, validation, say)
+        net = _train("train", recipe, training, validation, Path(TRAIN_FOLDER), job, say)
+        (Path(TRAIN_FOLDER) / FRAMES_FILE).write_text(learned + "\n", encoding="utf-8")
+        say(Line(stage="export"))
+        thin = _thin(validation, manifest)
+        kept = thin if base is not None else []
+        provenance = _provenance(manifest, learned, len(validation.x), base, thin)
+        made = export(
+            net, recipe, validation, Path(BUNDLE_FOLDER), job.name, provenance, job.gradients
+        )
+        if base is not None and kept:
+            made = lend_calibration(base, made, kept)
+        result = Result(
+            name=made.name,
+            version=made.version,
+            dataset=manifest.id,
+            mean_ap=_last_mean_ap(),
+            kept_calibration=kept,
+            uncalibrated=[] if kept else thin,
+        )
+        _write(Path(RESULT_FILE), result.model_dump_json(indent=1))
+        shutil.rmtree(_CACHE, ignore_errors=True)
+        return result
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as stream:
+        ends = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > ends:
+                    raise RunBusyError(f"another process works in {path.resolve()}") from None
+                time.sleep(0.1)
+        yield
+
+
+def _dataset(job: Job) -> Manifest:
+    """The dataset of the run: written once, read ever after."""
+    path = Path(DATASET_FILE)
+    if path.exists():
+        return read_manifest(path)
+    parts = [read_manifest(one) for one in job.datasets]
+    if len(parts) == 1 and job.corrections is None:
+        return parts[0]
+    if job.corrections is None and not parts:
+        raise JobFileError("the job names nothing to learn from: give `datasets` or `corrections`")
+    members: list[Member] = join(parts, job.weights) if parts else []
+    vocabulary = parts[0].vocabulary if parts else None
+    if job.corrections is not None:
+        said = job.corrections
+        if vocabulary is not None and vocabulary.name != said.vocabulary:
+            raise MixedVocabulariesError(
+                f"the labels are of {said.vocabulary}, the datasets of {vocabulary.name}: import"
+                " the datasets again by one vocabulary"
+            )
+        vocabulary = load_vocabulary(said.vocabulary)
+        if job.blobs is None:
+            raise JobFileError("the frames of a service are blobs: name their folder by `blobs`")
+        before = None if said.before is None else read_manifest(said.before)
+        members += collect_corrections(
+            said.labels, vocabulary, job.blobs, said.simulated, said.weight, before
+        )
+    assert vocabulary is not None
+    # A manifest is never edited, so what a kill leaves must not lie under its name.
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    made = write_manifest(partial, vocabulary, members, "experiment")
+    partial.rename(path)
+    return made
+
+
+def _recipe(job: Job, manifest: Manifest) -> Recipe:
+    method = job.recipe.removeprefix("slim-")
+    if method not in METHODS or not job.recipe.startswith("slim-"):
+        raise JobFileError(
+            f"no recipe {job.recipe!r}: choose slim- and one of {', '.join(METHODS)}"
+        )
+    possible = {one.name for one in dataclasses.fields(Recipe)} - set(_NOT_TO_OVERRIDE)
+    if unknown := sorted(set(job.overrides) - possible):
+        raise JobFileError(
+            f"{unknown[0]!r} of a recipe cannot be set: choose among {', '.join(sorted(possible))}"
+        )
+    recipe = dataclasses.replace(slim(method), vocabulary=manifest.vocabulary.name)
+    if job.start is not None:
+        recipe = continued(recipe, job.start)
+    try:
+        recipe = dataclasses.replace(recipe, **job.overrides)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError) as error:
+        raise JobFileError(f"overrides: {error}: correct the value") from error
+    if recipe.evidence_weight:
+        raise JobFileError(
+            "`evidence_weight` asks where labels are true, which datasets do not say: leave it at"
+            " 0, or train on shards by `scatterlens train`"
+        )
+    return recipe
+
+
+def _load(
+    job: Job, manifest: Manifest, recipe: Recipe, split: Split, say: Callable[[Line], None]
+) -> Examples:
+    started = told = time.monotonic()
+
+    def report(done: int, count: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > 1:
+            told = now
+            left = (now - started) / done * (count - done)
+            say(Line(stage="load", share=done / count, eta_seconds=left))
+
+    return load_dataset(
+        manifest, recipe.input_size, split, _CACHE, job.blobs, job.shards, report=report
+    )
+
+
+def _check(job: Job, manifest: Manifest, recipe: Recipe, training: Examples) -> None:
+    refuse_missing_positives(training.labels.numpy(), manifest.vocabulary, "train", job.attributes)
+    if len(training.x) < recipe.batch:
+        raise DatasetError(
+            f"{len(training.x)} frames do not fill a batch of {recipe.batch}: add frames, or set"
+            " a smaller `batch`"
+        )
+
+
+def _pretrain(
+    job: Job,
+    manifest: Manifest,
+    recipe: Recipe,
+    training: Examples,
+    watched: Examples,
+    say: Callable[[Line], None],
+) -> Recipe:
+    """Learn from the simulated part first; gives the recipe of what follows."""
+    if not job.pretrain_passes:
+        return recipe
+    real = len(of_split(manifest.frames, "train"))
+    if len(training.x) - real < recipe.batch:
+        raise DatasetError(
+            f"{len(training.x) - real} simulated frames do not fill a batch of {recipe.batch}: add"
+            " recipes, or leave `pretrain_passes` out"
+        )
+    weights = None if training.weights is None else training.weights[real:]
+    simulated = Examples(training.x[real:], training.labels[real:], weights)
+    first = dataclasses.replace(recipe, passes=job.pretrain_passes)
+    folder = Path(PRETRAIN_FOLDER)
+    _train("pretrain", first, simulated, watched, folder, job, say)
+    more = continued(recipe, folder / "checkpoint.safetensors")
+    return dataclasses.replace(more, **job.overrides)  # pyright: ignore[reportArgumentType]
+
+
+def _train(
+    stage: Stage,
+    recipe: Recipe,
+    training: Examples,
+    watched: Examples,
+    folder: Path,
+    job: Job,
+    say: Callable[[Line], None],
+):
+    begun: list[tuple[float, float]] = []
+    mean_ap: float | None = None
+
+    def report(progress: Progress) -> None:
+        nonlocal mean_ap
+        mean_ap = progress.mean_ap if progress.mean_ap is not None else mean_ap
+        done, whole = (
+            _work(progress.step, progress, recipe),
+            _work(progress.steps, progress, recipe),
+        )
+        begun.append((time.monotonic(), done))
+        (started, at), (now, _) = begun[0], begun[-1]
+        rate = (done - at) / (now - started) if now > started and done > at else None
+        del begun[1:]
+        say(
+            Line(
+                stage=stage,
+                share=done / whole,
+                eta_seconds=None if rate is None else (whole - done) / rate,
+                loss=progress.loss,
+                mean_ap=mean_ap,
+            )
+        )
+
+    say(Line(stage=stage))
+    return train(recipe, training, watched, folder, evaluations=job.evaluations, report=report)
+
+
+def _work(step: int, progress: Progress, recipe: Recipe) -> float:
+    """Price of the first steps, in steps at the whole side."""
+    small = progress.steps * recipe.small_share
+    return min(step, small) * _SMALL_PRICE + max(step - small, 0)
+
+
+def _learned(job: Job, manifest: Manifest, base: Bundle | None) -> str:
+    real = len(of_split(manifest.frames, "train"))
+    simulated = sum(recipe.count for recipe in of_split(manifest.recipes, "train"))
+    learned = f"dataset {manifest.id[:12]}, {real} labelled and {simulated} simulated frames"
+    if job.pretrain_passes:
+        learned = f"{learned}, {job.pretrain_passes} passes of the simulated ones first"
+    if base is not None:
+        return f"{base.content['provenance'].get('training', base.version)}; then {learned}"
+    if job.start is None:
+        return learned
+    try:
+        return f"{learned_frames(job.start)}; then {learned}"
+    except ValueError as error:
+        raise JobFileError(f"{error}") from error
+
+
+def _thin(validation: Examples, manifest: Manifest) -> list[str]:
+    """Attributes that validation shows too seldom, or misses too seldom, to be calibrated by it."""
+    labels = validation.labels.numpy()
+    fewest = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
+    return [a for a, n in zip(manifest.vocabulary.ids, fewest, strict=True) if n < FEWEST_LABELS]
+
+
+def _provenance(
+    manifest: Manifest, learned: str, validated: int, base: Bundle | None, thin: list[str]
+) -> dict[str, object]:
+    real = of_split(manifest.frames, "train")
+    return {
+        "training": learned,
+        "validation": f"dataset {manifest.id[:12]}, {validated} frames",
+        "real_frames": f"{len(real)} labelled frames" if real else "none",
+        "dataset": manifest.id,
+        "start": None if base is None else f"{base.name}@{base.version}",
+        "kept_calibration": thin if base is not None else [],
+        "uncalibrated": [] if base is not None else thin,
+        "scatterlens": version("scatterlens"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _last_mean_ap() -> float | None:
+    points = [
+        point.mean_ap for point in read_curve(Path(TRAIN_FOLDER)) if point.mean_ap is not None
+    ]
+    return points[-1] if points and np.isfinite(points[-1]) else None
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _end_when_alone(silence_seconds: float) -> None:
+    """End this process when standard input is closed, or silent for so long."""
+    while True:
+        ready, _, _ = select([0], [], [], silence_seconds)
+        if not ready or not os.read(0, 4096):
+            os._exit(75)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job of a folder; `--alive SECONDS` ends it when standard input is silent so long."""
+    match arguments:
+        case [folder]:
+            pass
+        case [folder, "--alive", seconds]:
+            watch = threading.Thread(target=_end_when_alone, args=(float(seconds),), daemon=True)
+            watch.start()
+        case _:
+            sys.stderr.write("usage: python -m scatterlens_models.training.job FOLDER\n")
+            return 2
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    out = sys.stdout
+
+    def say(line: Line) -> None:
+        out.write(line.model_dump_json(exclude_none=True) + "\n")
+        out.flush()
+
+    # Libraries that print must not break the lines.
+    sys.stdout = sys.stderr
+    try:
+        result = run_job(Path(folder), say)
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        say(Line(refusal=refusal))
+        return 1
+    say(Line(stage="export", share=1.0, mean_ap=result.mean_ap, result=result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

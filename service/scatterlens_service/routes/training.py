@@ -1,0 +1,140 @@
+"""Training runs: asking for one, following it, ending it."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Response
+
+from scatterlens.training_schemas import Training, TrainingList, TrainingRequest
+from scatterlens_service import ledger
+from scatterlens_service.deps import GatewayDep, Trainer, find_model
+from scatterlens_service.errors import (
+    ForbiddenError,
+    NotFoundError,
+    NotReadyError,
+    problem_responses,
+)
+from scatterlens_service.resources import Gateway
+from scatterlens_service.training import can_train, start_training
+from scatterlens_service.wire import to_training
+
+router = APIRouter(prefix="/training", tags=["training"])
+of_run = APIRouter(prefix="/training/{run_id}", tags=["training"])
+
+_NO_MODELS = ("auto", "nothing")
+_RUN = "run-"
+
+
+def _free_trainer(caller: Trainer) -> ledger.Principal:
+    # A run learns from every label, and says so in its result: that is not for a part's key.
+    if caller.proposal is not None or caller.beamline is not None:
+        raise ForbiddenError(
+            "bound_key",
+            "The key sees only a part of the frames",
+            "A training learns from the labels of all frames.",
+            "Use a key of the role trainer that is bound to no proposal and no beamline.",
+        )
+    return caller
+
+
+FreeTrainer = Annotated[ledger.Principal, Depends(_free_trainer)]
+
+
+def _known_run(
+    gateway: GatewayDep,
+    _caller: FreeTrainer,
+    run_id: Annotated[str, Path(max_length=32, description="As `GET /training` lists it.")],
+) -> ledger.RunRow:
+    return _read(gateway, run_id)
+
+
+KnownRun = Annotated[ledger.RunRow, Depends(_known_run)]
+
+
+@router.post("", status_code=202, responses=problem_responses(401, 403, 404, 409, 422, 500, 503))
+def ask_for_training(
+    response: Response,
+    gateway: GatewayDep,
+    caller: FreeTrainer,
+    request: TrainingRequest,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Training:
+    """Queue a training on all labels of the service; an answer of 202 means that it will be done.
+
+    The same request under the same `Idempotency-Key` is the same run.
+    """
+    if not can_train(gateway.settings, gateway.engine):
+        raise NotReadyError(
+            "no_trainer",
+            "Nobody can train",
+            "No trainer has reported lately.",
+            "Install what it needs, `pip install 'scatterlens[train]'`, and start one:"
+            " `scatterlens trainer`.",
+        )
+    _check_start(gateway, request.start)
+    if request.vocabulary is None:
+        name = gateway.catalogue.production.vocabulary.name
+        request = request.model_copy(update={"vocabulary": name})
+    row = start_training(gateway.engine, gateway.bell, caller, request, idempotency_key)
+    response.headers["Location"] = f"/api/v1/training/{row.id}"
+    return to_training(row)
+
+
+@router.get("", responses=problem_responses(401, 403, 422, 500, 503))
+def list_trainings(gateway: GatewayDep, _caller: FreeTrainer) -> TrainingList:
+    """List the newest hundred runs, newest first."""
+    with ledger.reading(gateway.engine) as session:
+        return TrainingList(items=[to_training(row) for row in ledger.list_runs(session)])
+
+
+@of_run.get("", responses=problem_responses(401, 403, 404, 422, 500, 503))
+def read_training(run: KnownRun) -> Training:
+    """Tell where a run stands."""
+    return to_training(run)
+
+
+@of_run.post("/cancel", responses=problem_responses(401, 403, 404, 422, 500, 503))
+def cancel_training(gateway: GatewayDep, run: KnownRun) -> Training:
+    """End a run; one that has ended stays as it is. What it learned stays in its folder."""
+    with ledger.writing(gateway.engine) as session:
+        ledger.cancel_run(session, run.id)
+    return to_training(_read(gateway, run.id))
+
+
+@of_run.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The points of the run's curve, one as JSON on each line",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        },
+        **problem_responses(401, 403, 404, 422, 500, 503),
+    },
+)
+def read_metrics(gateway: GatewayDep, run: KnownRun) -> Response:
+    """Tell the curve of a run, as far as it came: steps, frame passes, loss, mAP."""
+    with ledger.reading(gateway.engine) as session:
+        points = ledger.run_metrics(session, run.id)
+    text = "".join(json.dumps(point) + "\n" for point in points)
+    return Response(text, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
+
+
+def _read(gateway: Gateway, run_id: str) -> ledger.RunRow:
+    with ledger.reading(gateway.engine) as session:
+        row = ledger.get_run(session, run_id)
+    if row is None:
+        raise NotFoundError(
+            "unknown_run",
+            "Unknown training run",
+            "There is no run of this id.",
+            "Choose one that GET /api/v1/training lists.",
+        )
+    return row
+
+
+def _check_start(gateway: Gateway, start: str) -> None:
+    if start.startswith(_RUN):
+        _read(gateway, start)
+    elif start not in _NO_MODELS:
+        find_model(gateway, start)
