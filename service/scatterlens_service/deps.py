@@ -24,6 +24,7 @@ def _gateway(request: Request) -> Gateway:
 GatewayDep = Annotated[Gateway, Depends(_gateway)]
 Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
 Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
+Keeper = Annotated[ledger.Principal, Security(identify_caller, scopes=["models:write"])]
 Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
 
 
@@ -89,3 +90,19 @@ def _visible_frame(
 
 
 VisibleFrame = Annotated[ledger.FrameRow, Depends(_visible_frame)]
+
+
+def _model_of_frame(gateway: GatewayDep, frame: VisibleFrame, model: ModelName = None) -> Bundle:
+    """The model that is named, else production, else what was production when it was sent."""
+    catalogue = gateway.catalogue
+    if model is not None:
+        return find_model(gateway, model)
+    with ledger.reading(gateway.engine) as session:
+        asked = ledger.asked_versions(session, frame.frame_id)
+    known = {bundle.version: bundle for bundle in catalogue.bundles}
+    if catalogue.production.version in asked:
+        return catalogue.production
+    return next((known[v] for v in reversed(asked) if v in known), catalogue.production)
+
+
+FrameModel = Annotated[Bundle, Depends(_model_of_frame)]

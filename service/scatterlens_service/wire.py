@@ -78,7 +78,7 @@ def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> An
 
 
 def to_event(row: ledger.EventRow) -> Event:
-    """A change of a frame's state or labels."""
+    """A change of a frame's state or labels, or of the models."""
     return Event.model_validate(
         {
             "id": row.id,
@@ -87,6 +87,7 @@ def to_event(row: ledger.EventRow) -> Event:
             "model": None if row.model is None else to_model_ref(row.model),
             "tags": list(row.tags),
             "time": row.time,
+            "change": row.change,
         }
     )
 

@@ -22,10 +22,13 @@ and ring the bell *after* it.
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
-  `get_render` `models_of` `job_states`
+  `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
   `export_labels` `list_review`
 - telling: `events_after` `last_event_id`
+- models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
+  `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
+- looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
 
 `sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations and
@@ -37,6 +40,7 @@ database is away or full: answer 503.
 from scatterlens_service.ledger.annotations import (
     all_annotations,
     annotations_of,
+    asked_versions,
     get_annotation,
     get_render,
     models_of,
@@ -79,6 +83,32 @@ from scatterlens_service.ledger.labels import (
     label_history,
     newest_label,
     put_labels,
+)
+from scatterlens_service.ledger.models import (
+    CANDIDATE,
+    PRODUCTION,
+    ModelRow,
+    NewModel,
+    PromotionRow,
+    active_models,
+    add_model,
+    add_promotion,
+    get_aliases,
+    get_model,
+    hold_production,
+    list_models,
+    open_versions,
+    promotions,
+    put_alias,
+    put_gate,
+    version_before,
+)
+from scatterlens_service.ledger.reannotations import (
+    ReannotationRow,
+    has_reannotations,
+    list_reannotations,
+    queue_old_frames,
+    request_reannotation,
 )
 from scatterlens_service.ledger.records import (
     EventRow,
@@ -128,8 +158,10 @@ from scatterlens_service.ledger.submissions import (
 
 __all__ = [
     "BATCH",
+    "CANDIDATE",
     "DEFAULT_DAYS",
     "LIVE",
+    "PRODUCTION",
     "QUEUES",
     "RENDER",
     "ROLES",
@@ -146,11 +178,15 @@ __all__ = [
     "KeyRow",
     "LabelRow",
     "LeasedJob",
+    "ModelRow",
     "ModelVersion",
     "NewAnnotation",
     "NewFrame",
+    "NewModel",
     "Principal",
+    "PromotionRow",
     "QueueStatus",
+    "ReannotationRow",
     "ReviewRow",
     "ReviewRows",
     "Score",
@@ -163,8 +199,12 @@ __all__ = [
     "Verdict",
     "WorkerReport",
     "abandon",
+    "active_models",
+    "add_model",
+    "add_promotion",
     "all_annotations",
     "annotations_of",
+    "asked_versions",
     "authenticate",
     "complete",
     "complete_render",
@@ -175,34 +215,47 @@ __all__ = [
     "export_labels",
     "fail",
     "forget_worker",
+    "get_aliases",
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_model",
     "get_render",
     "has_expired",
     "has_queued",
+    "has_reannotations",
     "heartbeat",
     "hold_labels",
+    "hold_production",
     "job_states",
     "label_history",
     "last_event_id",
     "lease",
     "list_frames",
     "list_keys",
+    "list_models",
+    "list_reannotations",
     "list_review",
     "models_of",
     "newest_label",
     "open_engine",
+    "open_versions",
+    "promotions",
+    "put_alias",
+    "put_gate",
     "put_labels",
     "queue_jobs",
+    "queue_old_frames",
     "queue_render",
     "queue_status",
     "queues_to_ring",
     "reading",
     "release",
     "remember_request",
+    "request_reannotation",
     "revoke_key",
     "submit",
     "sweep",
+    "version_before",
     "writing",
 ]

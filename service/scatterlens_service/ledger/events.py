@@ -1,8 +1,8 @@
-"""What happened to frames, in an order that readers can resume from."""
+"""What happened to frames and models, in an order that readers can resume from."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from scatterlens_service.ledger.clock import Clock
@@ -44,10 +44,13 @@ def last_event_id(session: Session) -> int:
 def events_after(
     session: Session, after: int, *, sees: Principal | None = None, limit: int = 500
 ) -> list[EventRow]:
-    """Events with an id above `after`, oldest first, of the frames that `sees` may see."""
+    """Events with an id above `after`, oldest first: of frames that `sees` may see, or of none."""
     rows = session.scalars(
         select(Event)
-        .where(Event.id > after, frame_is_visible(Event.frame_id, sees))
+        .where(
+            Event.id > after,
+            or_(Event.frame_id.is_(None), frame_is_visible(Event.frame_id, sees)),
+        )
         .order_by(Event.id)
         .limit(limit)
     )
@@ -61,6 +64,7 @@ def events_after(
             else None,
             tags=tuple(row.tags),
             time=to_datetime(row.time),
+            change=row.change,
         )
         for row in rows
     ]

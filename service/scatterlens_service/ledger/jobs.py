@@ -129,7 +129,11 @@ def heartbeat(
     session: Session, worker: WorkerReport, held: Collection[LeasedJob], lease_seconds: float
 ) -> int:
     """Report a worker and prolong the leases it still holds; returns how many those are."""
-    report = {**asdict(worker), "models": list(worker.models)}
+    report = {
+        **asdict(worker),
+        "models": list(worker.models),
+        "refused": dict(worker.refused) or None,
+    }
     seen = session.merge(Worker(**report, seen=0.0))
     session.flush()
     session.execute(update(Worker).where(Worker.id == seen.id).values(seen=Clock()))
@@ -329,7 +333,9 @@ def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> Queu
         oldest_queued_seconds=None if oldest is None else max(0.0, oldest),
         workers=tuple(
             SeenWorker(
-                WorkerReport(row.id, row.device, row.provider, tuple(row.models)),
+                WorkerReport(
+                    row.id, row.device, row.provider, tuple(row.models), row.refused or {}
+                ),
                 max(0.0, seconds),
             )
             for row, seconds in workers

@@ -186,14 +186,17 @@ class FrameRows:
 
 @dataclass(frozen=True)
 class EventRow:
-    """A change of a frame's state."""
+    """A change of a frame's state, or of the models."""
 
     id: int
     kind: str
-    frame_id: str
+    frame_id: str | None
+    """None where the event is of no frame."""
     model: ModelVersion | None
     tags: tuple[str, ...]
     time: datetime
+    change: str | None = None
+    """What happened to a model."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,9 @@ class WorkerReport:
     device: str
     provider: str
     models: tuple[str, ...] = ()
+    """Versions it holds."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Versions that it should hold and cannot, with the reason."""
 
 
 @dataclass(frozen=True)

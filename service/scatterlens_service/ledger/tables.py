@@ -227,15 +227,21 @@ class Label(Table):
 
 
 class Event(Table):
-    """A frame changed its state or its labels; ids appear to readers in growing order."""
+    """A frame changed its state or its labels, or the models changed.
+
+    Ids appear to readers in growing order.
+    """
 
     __tablename__ = "events"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined | labelled"""
-    frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    """submitted | done | failed | quarantined | labelled | model"""
+    frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
+    """NULL where the event is of no frame: everybody may see it."""
+    change: Mapped[str | None] = mapped_column(String(16))
+    """What happened to a model: registered | gated | promoted | rolled_back."""
     model_name: Mapped[str | None] = mapped_column(String(100))
     model_version: Mapped[str | None] = mapped_column(String(12))
     tags: Mapped[list[str]] = mapped_column(JSON)
@@ -273,4 +279,6 @@ class Worker(Table):
     """What really runs."""
     models: Mapped[list[str]] = mapped_column(JSON)
     """Versions it holds."""
+    refused: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """Versions that it should hold and cannot, with the reason."""
     seen: Mapped[float] = mapped_column(Double)
