@@ -23,12 +23,12 @@ from scatterlens_models.training.commands import transfer
 
 __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
-models = typer.Typer(name="models", help="Bundles: list, verify.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Bundles: list, verify, gate.", no_args_is_help=True)
 _console = Console()
 
 
-@models.command("list")
-def list_command() -> None:
+@models.command("shipped")
+def shipped_command() -> None:
     """List the bundles that come with the package."""
     table = Table("name", "version", "method", "vocabulary", "input", "mAP")
     for path in shipped_bundles().values():
@@ -63,6 +63,56 @@ def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(1) from None
     _console.print(f"{bundle.name} {bundle.version}: every file is the one that was sealed")
+
+
+@models.command("gate")
+def gate_command(
+    candidate: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
+    against: Annotated[str, typer.Option(help="Folder of production, or a shipped name.")],
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder of one part, such as bench-v1/test.")
+    ] = None,
+    manifest: Annotated[
+        list[Path] | None, typer.Option(help="A dataset with test frames; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the report to this JSON file too.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Say whether a bundle is no worse than another on the same frames; exit code 1 if it is.
+
+    This only tells. `scatterlens gate` does the same with a registered model and records it.
+    """
+    import json
+
+    from scatterlens_models.datasets.errors import DatasetError
+    from scatterlens_models.evaluation.gate_frames import NoGateError, run_gate
+    from scatterlens_models.evaluation.gate_table import gate_table
+    from scatterlens_models.synthetic.shards import BrokenShardError
+
+    tasks = {}
+    with _progress() as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            if (what, total) not in tasks:
+                tasks[what, total] = bar.add_task(what, total=total)
+            bar.update(tasks[what, total], completed=done)
+
+        try:
+            bundles = [load_bundle(_bundle_folder(name)) for name in (candidate, against)]
+            verdict = run_gate(*bundles, shards, manifest or (), report=show)
+        except (BundleError, BrokenShardError, DatasetError, NoGateError) as error:
+            _console.print(str(error), style="red", soft_wrap=True)
+            raise typer.Exit(2) from None
+    _console.print(gate_table(verdict))
+    if out is not None:
+        out.write_text(json.dumps(verdict.to_report(), indent=1) + "\n", encoding="utf-8")
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
+def _bundle_folder(name: str) -> Path:
+    return Path(name) if Path(name).is_dir() else find_bundle(name)
 
 
 def train(
@@ -153,7 +203,7 @@ def evaluate(
     from scatterlens_models.evaluation.report import compare_on_real, figures, render_card
     from scatterlens_models.training.export import record_metrics
 
-    path = Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle)
+    path = _bundle_folder(bundle)
     loaded = load_bundle(path)
     if real is None and (sheet is not None or against is not None):
         raise typer.BadParameter("--sheet and --against use real frames: give them by --real")

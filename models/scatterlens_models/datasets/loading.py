@@ -5,7 +5,7 @@ preparation. With a folder for it, the outcome is kept under the dataset's id an
 so that the next run starts at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 
-from scatterlens_models.datasets.checks import verified_path
 from scatterlens_models.datasets.errors import DatasetError
 from scatterlens_models.datasets.manifest import Manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember, Split, of_split
-from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
-from scatterlens_models.preprocess import METHOD, PreprocessSpec, prepare, shrink
-from scatterlens_models.synthetic.dataset import Shards, open_shards, simulate
+from scatterlens_models.datasets.preparing import prepare_members
+from scatterlens_models.preprocess import METHOD, PreprocessSpec, shrink
+from scatterlens_models.synthetic.dataset import simulate
+from scatterlens_models.synthetic.shards import Shards, open_shards
 from scatterlens_models.training.examples import Examples
 
 
@@ -78,28 +78,6 @@ def _weights(frames: Sequence[FrameMember], recipes: Sequence[RecipeMember]) -> 
     for recipe in recipes:
         each += [recipe.weight] * recipe.count
     return torch.tensor(each, dtype=torch.float64) if len(set(each)) > 1 else None
-
-
-def prepare_members(
-    frames: Sequence[FrameMember], spec: PreprocessSpec, blobs: Path | None = None
-) -> Iterator[np.ndarray]:
-    """Decode and prepare frames, one after another: (2, S, S) float32.
-
-    Raises:
-        FrameVanishedError: a frame is gone or is another than the one that was labelled.
-        DatasetError: a frame cannot be decoded.
-    """
-    if not frames:
-        return
-    digests: dict[Path, str] = {}
-    with DecodeChild() as child:
-        for member in frames:
-            path = verified_path(member, blobs, digests)
-            try:
-                frame = child.decode(path, member.index or 0)
-            except (FrameRejected, DecodeCrashed) as error:
-                raise DatasetError(f"{path} cannot be learned from: {error}") from error
-            yield prepare(frame, spec)[0]
 
 
 def _simulate(

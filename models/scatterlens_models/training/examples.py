@@ -7,7 +7,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from scatterlens_models.preprocess import shrink
-from scatterlens_models.synthetic.dataset import Shards
+from scatterlens_models.synthetic.shards import Shards
 
 
 @dataclass(frozen=True)
