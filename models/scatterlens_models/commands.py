@@ -79,7 +79,7 @@ def gate_command(
         Path | None, typer.Option(help="Write the report to this JSON file too.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Say whether a bundle is no worse than another on the same frames; exit code 1 if it is.
+    """Say whether a bundle is no worse than another on the same frames; exit code 1 if worse.
 
     This only tells. `scatterlens gate` does the same with a registered model and records it.
     """
@@ -99,8 +99,8 @@ def gate_command(
             bar.update(tasks[what, total], completed=done)
 
         try:
-            bundles = [load_bundle(_bundle_folder(name)) for name in (candidate, against)]
-            verdict = run_gate(*bundles, shards, manifest or (), report=show)
+            ours, theirs = (load_bundle(_bundle_folder(name)) for name in (candidate, against))
+            verdict = run_gate(ours, theirs, shards, manifest or (), report=show)
         except (BundleError, BrokenShardError, DatasetError, NoGateError) as error:
             _console.print(str(error), style="red", soft_wrap=True)
             raise typer.Exit(2) from None

@@ -197,7 +197,7 @@ def _interval(losses_DF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _round(value: float) -> float:
-    return round(float(value), 4)
+    return round(float(value), 4) + 0.0  # no negative zero
 
 
 def _number(value: float) -> float | None:

@@ -31,6 +31,7 @@ class Listed:
 _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
     "explain": "scatterlens.cli.explain:explain",
+    "models": "scatterlens.cli.models:models",
     "show": "scatterlens.cli.show:show",
     "watch": "scatterlens.cli.watch:watch",
 }
@@ -42,7 +43,8 @@ _LISTED = {
     "serve": Listed("Start the gateway with a worker beside it.", "service"),
     "keys": Listed("Create, list and revoke API keys.", "service"),
     "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),
-    "models": Listed("List, check and install model bundles.", "frames"),
+    "gate": Listed("Measure a registered model against production.", "worker"),
+    "models": Listed("Register, promote and check models."),
     "synth": Listed("Simulate labelled frames.", "train"),
     "train": Listed("Train a network and export it as a bundle.", "train"),
     "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
