@@ -27,6 +27,8 @@ RESAMPLES = 500
 INTERVAL = (0.005, 0.995)
 """99 %: twenty attributes are looked at, and one of them must not fail by chance."""
 FEW_EXPERIMENTS = 30
+DEFINED_DRAWS = 0.95
+"""An interval from fewer of the draws is one of those few experiments that define the figure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +150,9 @@ def _checks(pair: Paired, attributes: Sequence[str], experiments: int) -> Iterat
             _number(loss),
             None if math.isnan(low[i]) else (_round(low[i]), _round(high[i])),
             tolerance,
-            # An undefined loss compares as false: what cannot be measured is not refused.
-            passed=not (loss > tolerance and not low[i] <= 0),
-            note="not defined on these frames" if math.isnan(loss) else note,
+            # An undefined figure compares as false: what cannot be measured is not refused.
+            passed=not (loss > tolerance and low[i] > 0),
+            note="too few experiments define it" if math.isnan(low[i]) else note,
         )
     if pair.pointing is not None:
         ours_hit, theirs_hit = pair.pointing
@@ -189,8 +191,8 @@ def _mean(values_DA: np.ndarray) -> np.ndarray:
 
 
 def _interval(losses_DF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval of each figure, (F,); NaN where no draw defines it."""
-    defined = ~np.isnan(losses_DF).all(axis=0)
+    """Ends of the interval of each figure, (F,); NaN where too few draws define it."""
+    defined = (~np.isnan(losses_DF)).mean(axis=0) >= DEFINED_DRAWS
     found = np.full((2, losses_DF.shape[1]), np.nan)
     found[:, defined] = np.nanquantile(losses_DF[:, defined], INTERVAL, axis=0)
     return found[0], found[1]

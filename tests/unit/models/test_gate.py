@@ -104,6 +104,19 @@ def test_overlays_that_point_elsewhere_are_refused():
     assert judge_one(p, p, labels, experiments, (0.58, 0.6)).passed
 
 
+def test_what_one_experiment_alone_shows_is_not_refused():
+    labels, groups, logits = world(60, 12)
+    labels[:, 0] = 0
+    labels[groups == 3, 0] = 1
+    rare = logits.copy()
+    rare[:, 0] = np.where(labels[:, 0] == 1, -9, 9)
+    verdict = judge_one(sigmoid(rare), sigmoid(-rare), labels, groups)
+    (check,) = [check for check in verdict.checks if check.attribute == IDS[0]]
+    assert check.loss == pytest.approx(1.0, abs=0.1)
+    assert (check.passed, check.interval) == (True, None)
+    assert check.note == "too few experiments define it"
+
+
 def test_an_attribute_that_no_frame_shows_is_not_judged():
     labels, experiments, logits = world(300, 50)
     labels[:, 0] = 0
