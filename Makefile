@@ -53,7 +53,10 @@ bench-path: .venv/testing.stamp  ## Milliseconds of decode, prepare, infer for o
 bench-synth: .venv/testing.stamp  ## Simulated frames a second on one core, by stage
 	$(BIN)/python benchmarks/synth.py
 
+bench-train: .venv/testing.stamp  ## Training frames a second on one core, and where a step's time goes
+	$(BIN)/python benchmarks/training.py
+
 openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
-.PHONY: help run test lint unit scenario chaos bench-path bench-synth openapi system-packages
+.PHONY: help run test lint unit scenario chaos bench-path bench-synth bench-train openapi system-packages

@@ -34,7 +34,7 @@ from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.dataset import SPLITS, open_shards, simulate
 from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.frames import write_frames
-from scatterlens_models.training.checkpoint import load_checkpoint
+from scatterlens_models.training.checkpoint import load_weights
 from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.recipe import read_recipe
@@ -131,7 +131,7 @@ def bundle_of(name: str, runs: Path, shards: Path) -> Bundle:
         trained = max(trained.glob("high*"))  # of alternate training, the last phase
     recipe = read_recipe(trained / "recipe.json")
     net = build(recipe.method, load_vocabulary("aam20"), recipe.width, poolings=recipe.poolings)
-    load_checkpoint(trained / "checkpoint.safetensors", net)
+    load_weights(trained / "checkpoint.safetensors", net)
     with open_shards(shards / "validation") as opened:
         validation = load_examples(opened, recipe.input_size)
     said = {"training": f"{recipe.passes} passes of 2,000 frames of bench-v1/train, simulated"}

@@ -236,3 +236,8 @@ def find_bundle(name: str, home: Path | None = None) -> Path:
     if name not in known:
         raise BundleError(f"no bundle {name!r}; there are {', '.join(sorted(known)) or 'none'}")
     return known[name]
+
+
+def bundle_folder(name: str) -> Path:
+    """Folder of a bundle that is named by its folder or, if shipped, by its name."""
+    return Path(name) if Path(name).is_dir() else find_bundle(name)

@@ -14,16 +14,18 @@ from rich.table import Table
 from scatterlens_models.bundle import (
     Bundle,
     BundleError,
-    find_bundle,
+    bundle_folder,
     load_bundle,
     shipped_bundles,
 )
+from scatterlens_models.evaluation.commands import gate
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.training.commands import transfer
 
 __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
 models = typer.Typer(name="models", help="Bundles: list, verify, gate.", no_args_is_help=True)
+models.command("gate")(gate)
 _console = Console()
 
 
@@ -65,54 +67,26 @@ def verify_command(path: Annotated[Path, typer.Argument(help="Folder of a bundle
     _console.print(f"{bundle.name} {bundle.version}: every file is the one that was sealed")
 
 
-@models.command("gate")
-def gate_command(
-    candidate: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
-    against: Annotated[str, typer.Option(help="Folder of production, or a shipped name.")],
-    shards: Annotated[
-        Path | None, typer.Option(help="Folder of one part, such as bench-v1/test.")
-    ] = None,
-    manifest: Annotated[
-        list[Path] | None, typer.Option(help="A dataset with test frames; may be repeated.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the report to this JSON file too.", dir_okay=False)
-    ] = None,
+@models.command("shrink")
+def shrink_command(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
+    folder: Annotated[Path, typer.Argument(help="Write the smaller bundle to this new folder.")],
+    shards: Annotated[Path, typer.Option(help="Frames to judge by, such as bench-v1/validation.")],
 ) -> None:
-    """Say whether a bundle is no worse than another on the same frames; exit code 1 if worse.
+    """Store the weights in half precision, where the answers stay as good."""
+    from scatterlens_models.training.shrinking import ShrinkError, shrink_bundle
 
-    This only tells. `scatterlens gate` does the same with a registered model and records it.
-    """
-    import json
-
-    from scatterlens_models.datasets.errors import DatasetError
-    from scatterlens_models.evaluation.gate_frames import NoGateError, run_gate
-    from scatterlens_models.evaluation.gate_table import gate_table
-    from scatterlens_models.synthetic.shards import BrokenShardError
-
-    tasks = {}
-    with _progress() as bar:
-
-        def show(what: str, done: int, total: int) -> None:
-            if (what, total) not in tasks:
-                tasks[what, total] = bar.add_task(what, total=total)
-            bar.update(tasks[what, total], completed=done)
-
-        try:
-            ours, theirs = (load_bundle(_bundle_folder(name)) for name in (candidate, against))
-            verdict = run_gate(ours, theirs, shards, manifest or (), report=show)
-        except (BundleError, BrokenShardError, DatasetError, NoGateError) as error:
-            _console.print(str(error), style="red", soft_wrap=True)
-            raise typer.Exit(2) from None
-    _console.print(gate_table(verdict))
-    if out is not None:
-        out.write_text(json.dumps(verdict.to_report(), indent=1) + "\n", encoding="utf-8")
-    if not verdict.passed:
-        raise typer.Exit(1)
-
-
-def _bundle_folder(name: str) -> Path:
-    return Path(name) if Path(name).is_dir() else find_bundle(name)
+    loaded = load_bundle(bundle_folder(bundle))
+    try:
+        made, before, after = shrink_bundle(loaded, folder, shards)
+    except (ShrinkError, FileExistsError) as error:
+        _console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from None
+    sizes = [sum(f.stat().st_size for f in b.path.iterdir()) / 2**20 for b in (loaded, made)]
+    _console.print(
+        f"{made.name} {made.version}: {sizes[0]:.1f} to {sizes[1]:.1f} MiB,"
+        f" mAP {before:.4f} to {after:.4f}"
+    )
 
 
 def train(
@@ -123,8 +97,20 @@ def train(
     passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
     frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
+    width: Annotated[float, typer.Option(help="Factor on the channels of the paper.")] = 0.25,
+    batch: Annotated[int, typer.Option(min=2, help="Frames of a step.")] = 16,
     size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    amp: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = False,
+    ema: Annotated[float, typer.Option(help="Decay of the mean weights; 0 = last weights.")] = 0,
+    evidence: Annotated[
+        float, typer.Option(help="Weight of the evidence loss: maps shall lie on the evidence.")
+    ] = 0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Evaluations without a better mAP that end it; 0 = never.")
+    ] = 0,
+    evaluations: Annotated[int, typer.Option(min=1, help="How often mAP is measured.")] = 6,
     specialised: Annotated[
         str | None, typer.Option(help="none, sampled or exact; default: as the recipe says.")
     ] = None,
@@ -153,7 +139,16 @@ def train(
     if method not in METHODS or not recipe.startswith("slim-"):
         raise typer.BadParameter(f"no recipe {recipe!r}; there is slim- and {', '.join(METHODS)}")
     torch.set_num_threads(threads)
-    chosen = dataclasses.replace(slim(method, passes, seed), input_size=size)
+    chosen = dataclasses.replace(
+        slim(method, passes, seed),
+        width=width,
+        batch=batch,
+        input_size=size,
+        amp=amp,
+        ema=ema,
+        evidence_weight=evidence,
+        patience=patience,
+    )
     if specialised is not None:
         chosen = dataclasses.replace(chosen, specialised=specialised)
     if operation is not None:
@@ -171,7 +166,18 @@ def train(
             bar.update(task, description=text, total=progress.steps, completed=progress.step)
 
         made = run_training(
-            chosen, shards, run, bundle, recipe, frames, compiled, show, operation, gradients
+            chosen,
+            shards,
+            run,
+            bundle,
+            recipe,
+            frames,
+            compiled,
+            show,
+            operation,
+            gradients,
+            device,
+            evaluations,
         )
     if made is not None:
         _console.print(f"bundle {made.name} {made.version} in {made.path}")
@@ -203,7 +209,7 @@ def evaluate(
     from scatterlens_models.evaluation.report import compare_on_real, figures, render_card
     from scatterlens_models.training.export import record_metrics
 
-    path = _bundle_folder(bundle)
+    path = bundle_folder(bundle)
     loaded = load_bundle(path)
     if real is None and (sheet is not None or against is not None):
         raise typer.BadParameter("--sheet and --against use real frames: give them by --real")

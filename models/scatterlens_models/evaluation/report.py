@@ -20,6 +20,7 @@ from scatterlens_models.evaluation.real import (
 )
 from scatterlens_models.evaluation.strata import HARD
 from scatterlens_models.session import ModelSession
+from scatterlens_models.training.curve import read_curve
 
 _TRUSTED_AS_SIMULATOR = (
     "- It was trained on simulated frames alone: on real frames its probabilities are"
@@ -91,10 +92,9 @@ def compare_on_real(
     return real_difference(frames, first_NA, second_NA, first.vocabulary)
 
 
-def read_curve(run: Path) -> list[dict[str, Any]]:
+def passes_curve(run: Path) -> list[dict[str, Any]]:
     """mAP against passes of a training run."""
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    points = {entry["passes"]: entry["mean_ap"] for entry in map(json.loads, lines)}
+    points = {p.passes: p.mean_ap for p in read_curve(run) if p.mean_ap is not None}
     return [{"passes": n, "mean_ap": round(ap, 4)} for n, ap in sorted(points.items())]
 
 
@@ -129,7 +129,7 @@ def figures(
         "mean_ap": benchmark["mean_ap"],
         "benchmark": {"name": f"{shards.parent.name}/{shards.name}", **benchmark},
         "real": None if real is None else real_figures(session, real),
-        "curves": {run.name: read_curve(run) for run in curves},
+        "curves": {run.name: passes_curve(run) for run in curves},
         "twin": None if twin is None else summary(twin),
     }
 

@@ -25,6 +25,8 @@ class TrainingOutput(NamedTuple):
     """Logits of each patch, (B, M, A), where the method decides by patches."""
     patch_weights: torch.Tensor | None = None
     """Weight of each patch in the frame's logits, (B, M); every row sums to one."""
+    attribute_maps: torch.Tensor | None = None
+    """Signed evidence (B, A, h, w) whose cells sum to the logits, where the method has it."""
 
 
 class Explanation(NamedTuple):
@@ -85,6 +87,12 @@ class PooledNet(Net):
     def score(self, h_BCHW: torch.Tensor) -> torch.Tensor:
         """Logits (B, A)."""
         return pooled_head(h_BCHW, self.head)[0]
+
+    def forward(self, x_BCHW: torch.Tensor) -> TrainingOutput:
+        """Logits and the evidence of every cell for training."""
+        h_BCHW = self.last(self.inner(x_BCHW))
+        maps = class_activation(h_BCHW, self.head)
+        return TrainingOutput(self.score(h_BCHW), attribute_maps=maps)
 
     def bias(self) -> torch.Tensor:
         """Bias of the head."""

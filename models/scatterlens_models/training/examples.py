@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch.nn import functional
 
 from scatterlens_models.preprocess import shrink
 from scatterlens_models.synthetic.shards import Shards
+
+EVIDENCE_SIDE = 16
+"""Cells of stored evidence: the finest last map of the slim networks."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,13 @@ class Examples:
     """(N, A) int8."""
     weights: torch.Tensor | None = None
     """(N,) float64, how often each is drawn beside the others; None: all alike."""
+    evidence: torch.Tensor | None = None
+    """(N, A, 16, 16) uint8, evidence weights of the simulator; None where no loss asks for them."""
 
 
-def load_examples(shards: Shards, size: int, count: int | None = None) -> Examples:
+def load_examples(
+    shards: Shards, size: int, count: int | None = None, evidence: bool = False
+) -> Examples:
     """Read the first `count` frames (default: all) and bring them to the input size."""
     count = min(count or len(shards), len(shards))
     x = torch.empty((count, 2, size, size), dtype=torch.float16)
@@ -31,7 +39,22 @@ def load_examples(shards: Shards, size: int, count: int | None = None) -> Exampl
         for start in range(0, count, 256):
             stop = min(start + 256, count)
             x[start:stop] = torch.from_numpy(shrink(shards.x(slice(start, stop)), size)).half()
-    return Examples(x, torch.from_numpy(np.asarray(shards.labels[:count])))
+    masks = load_evidence(shards, count) if evidence else None
+    return Examples(x, torch.from_numpy(np.asarray(shards.labels[:count])), evidence=masks)
+
+
+def load_evidence(shards: Shards, count: int) -> torch.Tensor:
+    """Evidence weights of the first frames on the grid of an example, (count, A, 16, 16) uint8."""
+    side = EVIDENCE_SIDE
+    found = torch.empty((count, shards.labels.shape[1], side, side), dtype=torch.uint8)
+    for start in range(0, count, 256):
+        stop = min(start + 256, count)
+        weights = torch.from_numpy(shards.evidence(slice(start, stop))).float()
+        pooled = functional.avg_pool2d(weights, weights.shape[-1] // side)
+        # Scaled to the full range again, so that thin evidence outlives the rounding.
+        pooled *= 255 / pooled.amax(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+        found[start:stop] = pooled.round().to(torch.uint8)
+    return found
 
 
 def halve(x_BCHW: torch.Tensor) -> torch.Tensor:

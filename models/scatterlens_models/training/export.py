@@ -17,6 +17,7 @@ from scatterlens_models.gradients import GRADIENT_FILE
 from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
+from scatterlens_models.training.checkpoint import save_weights
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export_error import ExportError
 from scatterlens_models.training.gradient_export import write_gradient_onnx
@@ -26,6 +27,8 @@ from scatterlens_models.vocabulary import load_vocabulary
 TOLERANCE = 1e-4
 """Largest |onnxruntime - torch| allowed, times max(1, largest output)."""
 MAP_PERCENTILE = 99.0
+WEIGHTS_FILE = "weights.safetensors"
+"""What a later run may start from: the graph has its normalisations folded in."""
 SHRINKAGE = 0.05
 """Share of the mean variance mixed into the covariance of the features."""
 
@@ -164,7 +167,7 @@ def export(
         ExportError: a graph that cannot be written, or that differs from the network.
     """
     vocabulary = load_vocabulary(recipe.vocabulary)
-    net.eval()
+    net.cpu().eval()
     seen = explain_all(net, validation.x)
     labels = validation.labels.numpy()
     temperatures = fit_temperatures(seen.logits, labels)
@@ -183,6 +186,7 @@ def export(
     if gradients:
         write_gradient_onnx(net, validation.x[:5].float(), partial / GRADIENT_FILE)
         gradient_maps = list(MAPS)
+    save_weights(partial / WEIGHTS_FILE, net)
     novelty = novelty_arrays(seen.features.astype(np.float64))
     np.savez(partial / "novelty.npz", allow_pickle=False, **novelty)
     seal_bundle(

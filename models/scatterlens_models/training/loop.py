@@ -1,10 +1,9 @@
 """The training loop: plain, resumable at any step, the same weights whether killed or not."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,16 @@ import torch
 from scatterlens_models.datasets.mixing import mixed_batches
 from scatterlens_models.evaluation.metrics import mean_average_precision
 from scatterlens_models.nets import build
-from scatterlens_models.nets.layers import Net
-from scatterlens_models.training.checkpoint import load_checkpoint, save_checkpoint
+from scatterlens_models.nets.layers import Net, TrainingOutput
+from scatterlens_models.training.averaging import WeightMean
+from scatterlens_models.training.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from scatterlens_models.training.curve import Curve, Progress
+from scatterlens_models.training.distributed import average_gradients, average_statistics, join
 from scatterlens_models.training.examples import Examples, halve, turn
 from scatterlens_models.training.objective import backward
 from scatterlens_models.training.optimiser import optimisers
@@ -22,22 +29,6 @@ from scatterlens_models.training.recipe import Recipe, read_recipe
 from scatterlens_models.vocabulary import load_vocabulary
 
 CHECKPOINT_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands; one line of `metrics.jsonl`."""
-
-    step: int
-    steps: int
-    passes: int
-    """Frames shown so far."""
-    seconds: float
-    """Time of this process in the loop."""
-    loss: float
-    """Running mean of the training loss."""
-    mean_ap: float | None = None
-    """On the watched split; only at evaluation points."""
 
 
 def cycle(step: int, steps: int, warm_up: float) -> float:
@@ -71,10 +62,13 @@ def batches(count: int, batch: int, seed: int, start_step: int) -> Iterator[torc
 def predict(net: Net, x: torch.Tensor, batch: int = 32) -> np.ndarray:
     """Logits (N, A) in evaluation mode; leaves the network in training mode as it was."""
     was_training = net.training
+    device = next(net.parameters()).device
     net.eval()
     with torch.inference_mode():
         parts = [
-            net(x[i : i + batch].float().contiguous(memory_format=torch.channels_last)).logits
+            net(
+                x[i : i + batch].to(device).float().contiguous(memory_format=torch.channels_last)
+            ).logits.cpu()
             for i in range(0, len(x), batch)
         ]
     net.train(was_training)
@@ -89,81 +83,155 @@ def train(
     evaluations: int = 6,
     compiled: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
+    device: str = "cpu",
 ) -> Net:
     """Train a network, or go on where `folder` stopped.
+
+    Under `torchrun` every process calls this with the same arguments and takes its share of each
+    batch; the first one alone writes and reports.
 
     Args:
         recipe: what to train; must equal the folder's recipe on a resume.
         training: frames to learn from.
-        watched: frames for the curve of mAP against passes; nothing is chosen by them.
-        folder: receives `recipe.json`, `metrics.jsonl` and `checkpoint.safetensors`.
-        evaluations: how many points of the curve, the last at the end.
+        watched: frames for the curve of mAP against passes; nothing is chosen by them but the end
+            of a run with `patience`.
+        folder: receives `recipe.json`, the curve (`metrics.jsonl`, `tensorboard/`) and
+            `checkpoint.safetensors`.
+        evaluations: how many points of mAP, the last at the end.
         compiled: fuse kernels with torch.compile; minutes to start, then about a fifth faster.
-        report: called with each line of `metrics.jsonl`, and about once a second between.
+        report: called with each line of the curve, and about once a second between.
+        device: what to train on, as torch names it.
 
     Raises:
         ValueError: the folder belongs to another recipe.
-        CheckpointError: `recipe.start` holds another network.
+        CheckpointError: a damaged checkpoint, or `recipe.start` holds another network.
     """
+    rank, world = join()
     folder.mkdir(parents=True, exist_ok=True)
     recipe_path = folder / "recipe.json"
     if recipe_path.exists() and read_recipe(recipe_path) != recipe:
         raise ValueError(f"{folder} holds a run of another recipe; take another folder")
-    recipe_path.write_text(recipe.to_json(), encoding="utf-8")
+    if rank == 0:
+        recipe_path.write_text(recipe.to_json(), encoding="utf-8")
 
     torch.manual_seed(recipe.seed)
     net = build(
         recipe.method, load_vocabulary(recipe.vocabulary), recipe.width, poolings=recipe.poolings
     )
-    net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizers = optimisers(net, recipe)
     steps = recipe.passes // recipe.batch
     evaluate_at = {round(steps * (i + 1) / evaluations) for i in range(evaluations)}
-    checkpoint = folder / "checkpoint.safetensors"
-    step = 0
+    checkpoint, best = folder / "checkpoint.safetensors", folder / "best.safetensors"
+    step, running = 0, math.nan
+    if not checkpoint.exists() and recipe.start:
+        load_weights(Path(recipe.start), net)
+    mean = WeightMean(net, recipe.ema)
     if checkpoint.exists():
-        step = load_checkpoint(checkpoint, net, optimizers)
-    elif recipe.start:
-        load_checkpoint(Path(recipe.start), net)
+        step, running = load_checkpoint(checkpoint, net, optimizers, mean.weights)
+    curve = Curve(folder, step, write=rank == 0)
     peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     forward = torch.compile(net, dynamic=False) if compiled else net
 
     net.train()
     started = saved = told = time.monotonic()
-    running = float("nan")
+    parts = 1
     if training.weights is None:
         drawn = batches(len(training.x), recipe.batch, recipe.seed, step)
     else:
         drawn = mixed_batches(training.weights, recipe.batch, recipe.seed, step)
     for indices in drawn:
-        if step >= steps:
+        if step >= steps or curve.is_over(recipe.patience):
             break
-        x = training.x[indices].float()
-        if recipe.augment:
-            x = turn(x, torch.Generator().manual_seed(recipe.seed * 7_000_003 + step))
-        if step < steps * recipe.small_share:
-            x = halve(x)
         for group, peak in peaks:
             group["lr"] = peak * cycle(step, steps, recipe.warm_up)
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        x = x.contiguous(memory_format=torch.channels_last)
-        loss = float(backward(net, recipe, x, forward(x), training.labels[indices], step))
+        batch = batch_of(recipe, training, indices[rank::world], step, steps, device)
+        while True:
+            try:
+                loss = gradients(net, forward, recipe, batch, step, parts)
+                break
+            except RuntimeError as error:
+                # Batch normalisation needs two frames at least.
+                if not _lacks_memory(error) or 4 * parts > len(batch.x):
+                    raise
+                parts *= 2
+        if world > 1:
+            average_gradients(net)
         for optimizer in optimizers:
             optimizer.step()
+        mean.update(step)
         step += 1
         running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
         now = time.monotonic()
         progress = Progress(step, steps, step * recipe.batch, now - started, running)
         if step in evaluate_at:
-            mean_ap = mean_average_precision(predict(net, watched.x), watched.labels.numpy())
-            progress = Progress(**{**asdict(progress), "mean_ap": mean_ap})
-            with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(progress)) + "\n")
-        if step in evaluate_at or now - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, net, optimizers, step)
+            if world > 1:
+                average_statistics(net)
+            mean.swap()
+            reached = mean_average_precision(predict(net, watched.x), watched.labels.numpy())
+            if recipe.patience and curve.is_best(reached) and rank == 0:
+                save_weights(best, net)
+            mean.swap()
+            progress = replace(progress, mean_ap=reached)
+        if step in evaluate_at or curve.is_due(step, steps):
+            curve.add(progress)
+        if rank == 0 and (step in evaluate_at or now - saved > CHECKPOINT_SECONDS):
+            save_checkpoint(checkpoint, net, optimizers, step, running, mean.weights)
             saved = now
-        if progress.mean_ap is not None or now - told > 1:
+        if rank == 0 and (progress.mean_ap is not None or now - told > 1):
             report(progress)
             told = now
+    mean.swap()
+    if recipe.patience and best.exists():
+        load_weights(best, net)
     return net.eval()
+
+
+def batch_of(
+    recipe: Recipe, training: Examples, indices: torch.Tensor, step: int, steps: int, device: str
+) -> Examples:
+    """Frames of a step as the network sees them: turned and, in the first share, halved."""
+    x, evidence = training.x[indices].float(), None
+    if recipe.evidence_weight and training.evidence is not None:
+        evidence = training.evidence[indices]
+    if recipe.augment:
+        drawn = recipe.seed * 7_000_003 + step
+        x = turn(x, torch.Generator().manual_seed(drawn))
+        if evidence is not None:
+            evidence = turn(evidence, torch.Generator().manual_seed(drawn)).to(device)
+    if step < steps * recipe.small_share:
+        x = halve(x)
+    x = x.to(device).contiguous(memory_format=torch.channels_last)
+    return Examples(x, training.labels[indices].to(device), evidence=evidence)
+
+
+def gradients(
+    net: Net,
+    forward: Callable[[torch.Tensor], TrainingOutput],
+    recipe: Recipe,
+    batch: Examples,
+    step: int,
+    parts: int,
+) -> float:
+    """Fill `.grad` with the mean over a batch, taken in so many parts; returns the loss."""
+    total, loss = {}, 0.0
+    for chosen in torch.arange(len(batch.x)).chunk(parts):
+        net.zero_grad(set_to_none=True)
+        x, labels = batch.x[chosen], batch.labels[chosen]
+        evidence = None if batch.evidence is None else batch.evidence[chosen]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.amp):
+            found = backward(net, recipe, x, forward(x), labels, step, evidence)
+        share = len(chosen) / len(batch.x)
+        loss += share * float(found)
+        if parts > 1:
+            for name, p in net.named_parameters():
+                if p.grad is not None:
+                    total[name] = total.get(name, 0) + share * p.grad
+    for name, gradient in total.items():
+        net.get_parameter(name).grad = gradient
+    return loss
+
+
+def _lacks_memory(error: RuntimeError) -> bool:
+    """Whether an allocation failed, on a GPU or on the processor."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -6,11 +6,14 @@
   first 40 % of the run as the paper's does over 80 of 200 epochs;
 - `margin`: the margin loss of capsules (Sabour et al. 2017, Eq. 4);
 - `a_ch`, `a_px`: with the discriminative attention losses on these maps (Wang et al., Eq. 9).
+
+Each may go with the evidence loss (ours), which pulls the attribute maps onto the evidence.
 """
 
 import torch
 
 from scatterlens_models.losses.discriminative import discriminative_loss
+from scatterlens_models.losses.evidence import evidence_loss
 from scatterlens_models.losses.labels import total_loss
 from scatterlens_models.losses.patches import loss_attention_loss, margin_loss, ramp_up
 from scatterlens_models.losses.specialised import (
@@ -33,6 +36,7 @@ def backward(
     output: TrainingOutput,
     labels_BA: torch.Tensor,
     step: int,
+    evidence_BAHW: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Fill `.grad` of every parameter; returns the loss.
 
@@ -43,6 +47,7 @@ def backward(
         output: what `net` said of it.
         labels_BA: int8, 1 present, 0 absent, -1 unknown.
         step: of the run, from 0; decides random draws and the ramp.
+        evidence_BAHW: where the labels are true, for recipes with the evidence loss.
 
     Raises:
         ValueError: the network cannot have this objective.
@@ -61,6 +66,11 @@ def backward(
     else:
         sets = load_vocabulary(recipe.vocabulary).confusions
         loss = discriminative_loss(net, output, x_BCHW, labels_BA, sets, kind=recipe.objective)
+    if recipe.evidence_weight and evidence_BAHW is not None:
+        if output.attribute_maps is None:
+            raise ValueError(f"{recipe.method} has no maps to lay on evidence; evidence_weight=0")
+        located = evidence_loss(output.attribute_maps, evidence_BAHW, labels_BA)
+        loss = loss + recipe.evidence_weight * located
     loss.backward()
     return loss.detach()
 

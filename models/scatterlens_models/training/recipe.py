@@ -41,6 +41,14 @@ class Recipe:
     weight_decay: float = 0.05
     augment: bool = True
     """Flips and quarter turns: no attribute of aam20 speaks of a direction."""
+    evidence_weight: float = 0.0
+    """Weight of the evidence loss, which also asks *where* a label is true; 0: not asked."""
+    amp: bool = False
+    """Multiply in bfloat16 (weights, sums and losses stay in single precision)."""
+    ema: float = 0.0
+    """Decay of the running mean of the weights that is kept and served; 0: the last weights."""
+    patience: int = 0
+    """Evaluations without a better mAP before the run ends with its best weights; 0: never."""
     seed: int = 1
     start: str = ""
     """Checkpoint whose weights the run starts from; random ones where empty."""
@@ -54,6 +62,10 @@ class Recipe:
             )
         if self.specialised != "none" and self.objective != "labels":
             raise ValueError("the specialised loss goes with the objective `labels` alone")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema is a decay from 0 to below 1, not {self.ema}")
+        if self.evidence_weight and self.specialised != "none":
+            raise ValueError("the specialised loss does not go with the evidence loss")
         if not 0 <= self.small_share <= 1:
             raise ValueError(f"small_share is a share between 0 and 1, not {self.small_share}")
 

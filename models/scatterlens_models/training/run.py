@@ -10,9 +10,10 @@ import torch
 from scatterlens_models.bundle import Bundle
 from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
+from scatterlens_models.training.curve import Progress
 from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
-from scatterlens_models.training.loop import Progress, train
+from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, read_recipe
 
 _FRAMES = "frames.txt"
@@ -30,10 +31,10 @@ def run_training(
     report: Callable[[Progress], None],
     operation: str | None = None,
     gradients: bool = False,
+    device: str = "cpu",
+    evaluations: int = 6,
 ) -> Bundle | None:
-    """Train on `shards/train`, watch mAP on `shards/test`, calibrate on `shards/validation`.
-
-    Nothing is chosen by the test split: it only gives the curve of mAP against passes.
+    """Train on `shards/train`; watch mAP and calibrate on `shards/validation`.
 
     Args:
         recipe: what to train.
@@ -46,27 +47,28 @@ def run_training(
         report: called with the progress.
         operation: train a MAAP network alternately, on frames that this operation makes, too.
         gradients: give the bundle the graph of inner gradient maps.
+        device: what to train on, as torch names it.
+        evaluations: how many points of mAP.
 
     Raises:
         ValueError: the folder belongs to another recipe, or the run to start from has not ended.
     """
     with open_shards(shards / "train") as opened:
-        training = load_examples(opened, recipe.input_size, frames)
-    with open_shards(shards / "test") as opened:
-        watched = load_examples(opened, recipe.input_size)
+        asked = recipe.evidence_weight > 0
+        training = load_examples(opened, recipe.input_size, frames, evidence=asked)
+    with open_shards(shards / "validation") as opened:
+        validation = load_examples(opened, recipe.input_size)
     learned = f"{shards.name}/train, first {len(training.x)} frames, simulated"
     if recipe.start:
         learned = f"{learned_frames(Path(recipe.start))}; then {learned}"
     if operation is None:
-        net = train(recipe, training, watched, folder, compiled=compiled, report=report)
+        net = train(recipe, training, validation, folder, evaluations, compiled, report, device)
     else:
-        net = alternate(recipe, training, watched, folder, operation, report=report)
+        net = alternate(recipe, training, validation, folder, operation, report=report)
         (folder / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
     (folder / _FRAMES).write_text(learned + "\n", encoding="utf-8")
     if bundle is None:
         return None
-    with open_shards(shards / "validation") as opened:
-        validation = load_examples(opened, recipe.input_size)
     provenance = {
         "training": learned,
         "validation": f"{shards.name}/validation, {len(validation.x)} frames, simulated",

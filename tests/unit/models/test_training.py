@@ -1,6 +1,5 @@
 """Training that survives a kill, and bundles that can be trusted."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -11,15 +10,22 @@ import torch
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.bundle import BundleError, load_bundle
 from scatterlens_models.frame import Frame
+from scatterlens_models.nets import build
 from scatterlens_models.session import DeviceError, ModelSession
 from scatterlens_models.stored import pack, unpack
-from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint
+from scatterlens_models.synthetic.dataset import SPLITS
+from scatterlens_models.synthetic.dataset import build as build_shards
+from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint, load_weights
+from scatterlens_models.training.curve import read_curve
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
-from scatterlens_models.training.loop import train
+from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.optimiser import orthogonalise
-from scatterlens_models.training.recipe import Recipe, continued
+from scatterlens_models.training.recipe import continued
 from scatterlens_models.training.run import learned_frames
+from scatterlens_models.training.shrinking import ShrinkError, shrink_bundle
+from scatterlens_models.vocabulary import load_vocabulary
+from support.tiny_training import tiny_examples, tiny_recipe
 
 # The exporter of torch speaks of its own future, and of packages that we do not use.
 pytestmark = pytest.mark.filterwarnings(
@@ -27,50 +33,17 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-class KilledError(Exception):
-    """Stands for the power switch."""
-
-
 @pytest.fixture(scope="module")
 def examples() -> Examples:
-    """48 small frames; a bright top half means attribute 0, the rest is chance."""
-    generator = torch.Generator().manual_seed(1)
-    x = torch.rand((48, 2, 64, 64), generator=generator)
-    labels = torch.randint(-1, 2, (48, 20), generator=generator).to(torch.int8)
-    labels[:, 0] = torch.arange(48) % 2
-    x[labels[:, 0] == 1, 0, :32] += 0.6
-    return Examples(x.half(), labels)
-
-
-def recipe(method: str = "aam", passes: int = 96) -> Recipe:
-    return Recipe(
-        method, width=0.0625, input_size=64, poolings=2, specialised="sampled"
-        if method == "aam" else "none", passes=passes, batch=8, augment=True,
-    )  # fmt: skip
+    return tiny_examples()
 
 
 @pytest.fixture(scope="module")
 def bundle_folder(examples, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
-    net = train(recipe(), examples, examples, folder / "run", evaluations=1)
-    export(net, recipe(), examples, folder / "bundle", "tiny", {"training": "noise"})
+    net = train(tiny_recipe(), examples, examples, folder / "run", evaluations=1)
+    export(net, tiny_recipe(), examples, folder / "bundle", "tiny", {"training": "noise"})
     return folder / "bundle"
-
-
-def test_a_run_that_was_killed_ends_with_the_same_weights(examples, tmp_path, monkeypatch):
-    monkeypatch.setattr("scatterlens_models.training.loop.CHECKPOINT_SECONDS", 0.0)
-    whole = train(recipe(), examples, examples, tmp_path / "whole", evaluations=1)
-
-    def kill(progress):
-        raise KilledError
-
-    monkeypatch.setattr("time.monotonic", iter(np.arange(0, 1e6, 2.0)).__next__)
-    for _ in range(3):
-        with pytest.raises(KilledError):
-            train(recipe(), examples, examples, tmp_path / "cut", evaluations=1, report=kill)
-    resumed = train(recipe(), examples, examples, tmp_path / "cut", evaluations=1)
-    for name, value in whole.state_dict().items():
-        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
 
 
 def test_muon_steps_are_orthogonal_and_keep_their_directions():
@@ -86,19 +59,18 @@ def test_muon_steps_are_orthogonal_and_keep_their_directions():
 
 
 def test_training_learns_what_is_there_to_learn(examples, tmp_path):
-    long = recipe("vgg16", passes=480)
+    long = tiny_recipe("vgg16", passes=480)
     seen = []
     train(long, examples, examples, tmp_path, evaluations=2, report=seen.append)
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    curve = [json.loads(line) for line in lines]
-    assert [point["passes"] for point in curve] == [240, 480]
-    assert curve[-1]["loss"] < curve[0]["loss"]
-    assert seen[-1].mean_ap == curve[-1]["mean_ap"]
+    curve = [point for point in read_curve(tmp_path) if point.mean_ap is not None]
+    assert [point.passes for point in curve] == [240, 480]
+    assert curve[-1].loss < curve[0].loss
+    assert seen[-1].mean_ap == curve[-1].mean_ap
 
 
 def test_a_run_may_start_from_the_weights_of_another(examples, tmp_path):
-    first = train(recipe(passes=8), examples, examples, tmp_path / "first", evaluations=1)
-    more = continued(recipe(passes=8), tmp_path / "first" / "checkpoint.safetensors")
+    first = train(tiny_recipe(passes=8), examples, examples, tmp_path / "first", evaluations=1)
+    more = continued(tiny_recipe(passes=8), tmp_path / "first" / "checkpoint.safetensors")
     still = replace(more, filter_rate=0.0, learning_rate=0.0)
     second = train(still, examples, examples, tmp_path / "second", evaluations=1)
     for name, value in first.named_parameters():
@@ -112,13 +84,13 @@ def test_a_run_that_says_nothing_of_its_frames_is_no_start(tmp_path):
 
 
 def test_a_folder_of_another_recipe_is_refused(examples, tmp_path):
-    train(recipe(passes=8), examples, examples, tmp_path, evaluations=1)
+    train(tiny_recipe(passes=8), examples, examples, tmp_path, evaluations=1)
     with pytest.raises(ValueError, match="another folder"):
-        train(recipe(passes=16), examples, examples, tmp_path, evaluations=1)
+        train(tiny_recipe(passes=16), examples, examples, tmp_path, evaluations=1)
 
 
 def test_a_checkpoint_of_another_network_is_refused(examples, tmp_path):
-    net = train(recipe(passes=8), examples, examples, tmp_path, evaluations=1)
+    net = train(tiny_recipe(passes=8), examples, examples, tmp_path, evaluations=1)
     with pytest.raises(CheckpointError, match="another network"):
         load_checkpoint(tmp_path / "checkpoint.safetensors", net.blocks)
 
@@ -141,6 +113,16 @@ def test_a_bundle_serves_what_the_contract_says(bundle_folder):
     )
     alone = session.predict(batch[3:4])[0]
     np.testing.assert_array_equal(alone.probabilities, predictions[3].probabilities)
+
+
+def test_a_bundle_holds_the_weights_that_it_was_exported_from(bundle_folder, examples):
+    net = build("aam", load_vocabulary("aam20"), 0.0625, poolings=2)
+    load_weights(bundle_folder / "weights.safetensors", net)
+    bundle = load_bundle(bundle_folder)
+    logits = predict(net.eval(), examples.x[:5])
+    served = ModelSession(bundle).predict(examples.x[:5].float().numpy())
+    expected = 1 / (1 + np.exp(-logits / np.array(bundle.content["temperature"])))
+    np.testing.assert_allclose([p.probabilities for p in served], expected, atol=1e-5)
 
 
 def test_a_changed_file_is_refused(bundle_folder, tmp_path):
@@ -211,3 +193,44 @@ def test_the_preview_of_a_large_frame_is_the_mean_of_live_pixels(bundle_folder):
     assert expand(small[-1, -1].astype(float)) == pytest.approx(
         image[1098:, 2049:][~mask[1098:, 2049:]].mean(), rel=0.02
     )
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "part"
+    split = replace(SPLITS["bench-v1/validation"], frames=12)
+    assert sum(build_shards(split, folder)) == 12
+    return folder
+
+
+def test_a_bundle_in_half_precision_is_smaller_and_says_nearly_the_same(
+    bundle_folder, shards, tmp_path
+):
+    whole = load_bundle(bundle_folder)
+    small, before, after = shrink_bundle(whole, tmp_path / "small", shards)
+    for name in ("model.onnx", "weights.safetensors"):
+        assert (small.path / name).stat().st_size < 0.9 * (whole.path / name).stat().st_size
+    assert before - after <= 0.002
+    assert small.version != whole.version
+    assert small.metrics == {}
+    batch = np.random.default_rng(2).random((5, 2, 64, 64), np.float32)
+    said = [
+        np.stack([p.probabilities for p in ModelSession(b).predict(batch)]) for b in (whole, small)
+    ]
+    np.testing.assert_allclose(said[1], said[0], atol=5e-3)
+    assert not np.array_equal(*said)
+    load_weights(
+        small.path / "weights.safetensors",
+        build("aam", load_vocabulary("aam20"), 0.0625, poolings=2),
+    )
+    with pytest.raises(FileExistsError):
+        shrink_bundle(whole, tmp_path / "small", shards)
+
+
+def test_a_bundle_that_half_precision_spoils_is_not_written(
+    bundle_folder, shards, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("scatterlens_models.training.shrinking.LARGEST_LOSS", -1.0)
+    with pytest.raises(ShrinkError, match="as it is"):
+        shrink_bundle(load_bundle(bundle_folder), tmp_path / "small", shards)
+    assert not list(tmp_path.iterdir())

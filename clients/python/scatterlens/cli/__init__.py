@@ -50,6 +50,7 @@ _LISTED = {
     "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
     "datasets": Listed("Import, split, check and export labelled frames.", "frames"),
     "transfer": Listed("Adapt a bundle to a beamline from a few labelled frames.", "train"),
+    "reproduce": Listed("Run the experiments of the papers anew.", "train"),
 }
 
 

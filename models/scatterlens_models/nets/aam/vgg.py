@@ -160,7 +160,8 @@ class AAMVGG(PooledNet):
                 seen[self.first_side :], self.aggregations, self.side_heads, strict=True
             )
         )
-        return TrainingOutput(self.score(h_BCHW), sides)
+        maps = class_activation(h_BCHW, self.head)
+        return TrainingOutput(self.score(h_BCHW), sides, attribute_maps=maps)
 
     def explain(self, x_BCHW: torch.Tensor) -> Explanation:
         """Logits with the evidence of every cell and all spatial maps on the last grid."""

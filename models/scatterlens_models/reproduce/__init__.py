@@ -1,0 +1,1 @@
+"""The papers' experiments, run anew: one file for each with its rows, the rest shared."""
