@@ -72,12 +72,18 @@ class Shelf:
             promoted = ledger.PRODUCTION in ledger.get_aliases(session)
         self.configured = read_configured(settings, promoted=promoted)
         self._read = {bundle.version: bundle for bundle in self.configured.bundles}
+        self._unreadable: set[str] = set()
         self.catalogue = self._look()
 
     def refresh(self) -> None:
         """Look again, now; bundles that were read before are not read again."""
         with self._lock:
             self.catalogue = self._look()
+
+    def catch_up(self, production: str) -> None:
+        """Look again where another version is production than the catalogue says."""
+        if production not in (self.catalogue.production.version, *self._unreadable):
+            self.refresh()
 
     def active(self, session: Session) -> list[ledger.ModelVersion]:
         """What annotates every frame as of this transaction, whatever the catalogue holds yet."""
@@ -88,20 +94,20 @@ class Shelf:
             active = [model.version for model in self.active(session)]
             rows = ledger.list_models(session)
             candidate = ledger.get_aliases(session).get(ledger.CANDIDATE)
-        problems = []
         for row in rows:
             if row.version not in self._read:
-                try:
-                    self._read[row.version] = load_version(self._settings, row.version)
-                except BundleError as error:
-                    _log.error("%s@%s cannot be read: %s", row.name, row.version, error)
-                    problems.append(f"Model {row.name}@{row.version} cannot be read here.")
+                self._load(row)
+        problems = [
+            f"The files of model {row.name}@{row.version} are gone or damaged; register it again."
+            for row in rows
+            if row.version in self._unreadable
+        ]
         others = sorted(
             (row.version for row in rows if row.version not in active),
             key=lambda version: version != candidate,
         )
         return Catalogue(
-            self._known(active) or self._before(),
+            self._known(active) if active[0] in self._read else self._before(),
             self._known(others),
             tuple(problems),
         )
@@ -109,12 +115,21 @@ class Shelf:
     def _known(self, versions: Sequence[str]) -> tuple[Bundle, ...]:
         return tuple(self._read[version] for version in versions if version in self._read)
 
+    def _load(self, row: ledger.ModelRow) -> None:
+        try:
+            self._read[row.version] = load_version(self._settings, row.version)
+            self._unreadable.discard(row.version)
+        except BundleError as error:
+            _log.error("%s@%s cannot be read: %s", row.name, row.version, error)
+            self._unreadable.add(row.version)
+
     def _before(self) -> tuple[Bundle, ...]:
-        """What was active at the last look: the files of all that is active now are gone."""
+        """What to show while production cannot be read; its frames are taken, and wait for it."""
         before = getattr(self, "catalogue", None)
-        if before is None:
+        shown = self.configured.bundles if before is None else before.active
+        if not shown:
             raise BundleError(
                 "the files of the promoted model are gone or damaged, and so is what the settings"
-                f" name; register one of them again in {self._settings.home}"
+                f" name; put one of them back into {self._settings.home}"
             )
-        return before.active
+        return shown

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,14 @@ def arriving(settings: Settings) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_arriving(settings: Settings, older_than_seconds: float = 3600.0) -> None:
+    """Remove what killed processes left half-arrived."""
+    oldest = time.time() - older_than_seconds
+    for folder in settings.model_folder.glob(".arriving-*"):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def install(settings: Settings, source: Path) -> Bundle:

@@ -185,8 +185,8 @@ def _record(
         models = [*asked, *(model for model in active if model not in asked)]
         submitted = ledger.submit(session, frames, sender, models)
     gateway.bell.ring(ledger.LIVE)
-    if active[0].version != gateway.catalogue.production.version:
-        gateway.shelf.refresh()  # its sender will ask for the answer at once
+    # Its sender will ask for the answer at once.
+    gateway.shelf.catch_up(active[0].version)
     return [
         SubmittedFrame(
             filename=frame.filename,

@@ -29,7 +29,7 @@ from scatterlens_service.bundles import (
     read_configured,
     to_model_version,
 )
-from scatterlens_service.installing import install
+from scatterlens_service.installing import clear_arriving, install
 from scatterlens_service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def register(
 
 def register_known(settings: Settings, engine: Engine) -> None:
     """Record the bundles that lie under their names: those shipped, and those put there by hand."""
+    clear_arriving(settings)
     for name in known_names(settings):
         try:
             bundle = load_bundle(find_bundle(name, settings.home))
@@ -185,6 +186,10 @@ def roll_back(
         NotPromotedError: nothing was promoted, `leaving` is not production, or the files of the
             version before are gone or damaged.
     """
+    with ledger.reading(engine) as session:
+        checked = ledger.version_before(ledger.promotions(session))
+    if checked is not None:
+        _require_servable(settings, checked)
     with ledger.writing(engine) as session:
         ledger.hold_production(session)
         history = ledger.promotions(session)
@@ -200,7 +205,8 @@ def roll_back(
         before = ledger.version_before(history)
         if now is None or before is None:
             raise NotPromotedError("no promotion stands that could be undone; promote a version")
-        _require_servable(settings, before)
+        if before != checked:  # somebody changed it at this moment
+            _require_servable(settings, before)
         model = _known(ledger.get_model(session, before), before)
         ledger.add_promotion(session, "rollback", now, model.ref, reason=reason, gate=NONE, by=by)
     return before

@@ -419,6 +419,20 @@ def test_a_promoted_model_is_production_after_a_restart_though_the_first_is_gone
         assert set(runtime.sessions) == {registered}
 
 
+def test_frames_are_taken_though_the_files_of_production_are_gone(service, registered):
+    post(service, f"{registered}/promote", reason="because", override=True)
+    shutil.rmtree(service.settings.model_folder / registered)
+    key = {"Authorization": service.http.headers["Authorization"]}
+    with TestClient(create_app(service.settings), headers=key) as http:
+        other = Service(http, service.settings)
+        frame = send_frame(other, 1)
+        assert jobs(service) == [(frame, registered, "annotate.live", "queued")]
+        health = other.get("health").json()
+        assert any(
+            registered in line and "register it again" in line for line in health["problems"]
+        )
+
+
 # --- looking again
 
 
