@@ -23,7 +23,7 @@ from scatterlens_models.evaluation.real import RealFrame, decode_all, read_real,
 from scatterlens_models.nets import METHODS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec, prepare
-from scatterlens_models.synthetic.dataset import open_shards
+from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
 from scatterlens_models.training.examples import Examples, load_examples
 from scatterlens_models.training.export import explain_all

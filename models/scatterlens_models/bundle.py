@@ -6,6 +6,8 @@ the sha256 of every other file; the version is the hash of `bundle.json` itself,
 
 import hashlib
 import json
+import re
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,9 @@ from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.vocabulary import Attribute, Vocabulary
 
 FORMAT = 1
+CARD = "card.md"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NOVELTY_BYTES = 256 * 2**20
 _SHIPPED = Path(__file__).parent / "bundles"
 
 
@@ -166,6 +171,54 @@ def load_bundle(path: Path) -> Bundle:
     return Bundle(path, hashlib.sha256(raw).hexdigest()[:12], content, novelty)
 
 
+def verify_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle from elsewhere: all that serving reads of it is there and fits.
+
+    Raises:
+        BundleError: it is not what was sealed, or `bundle.json` says what cannot be served.
+    """
+    try:
+        with zipfile.ZipFile(path / "novelty.npz") as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > _NOVELTY_BYTES:
+                raise BundleError(f"novelty.npz in {path.name} is too large; export it again")
+        bundle = load_bundle(path)
+        _require_sound(bundle)
+    except BundleError:
+        raise
+    except _MALFORMED as error:
+        raise BundleError(
+            f"{path.name} is no bundle that can be served ({type(error).__name__}: {error});"
+            " export the model again with this version"
+        ) from error
+    return bundle
+
+
+_MALFORMED = (
+    *(AttributeError, EOFError, LookupError, MemoryError, OSError, TypeError, ValueError),
+    zipfile.BadZipFile,
+)
+"""What reading a document or an array of another shape than expected raises."""
+
+
+def _require_sound(bundle: Bundle) -> None:
+    count = len(bundle.vocabulary.ids)
+    per_attribute = (bundle.thresholds, bundle.bias, bundle.map_scale)
+    if not _NAME.fullmatch(bundle.name) or not _NAME.fullmatch(bundle.method):
+        raise BundleError("name and method of a bundle are letters, digits, dots and dashes")
+    if count == 0 or any(values.shape != (count,) for values in per_attribute):
+        raise BundleError(f"{bundle.name} has other numbers than one for each attribute")
+    if not isinstance(bundle.metrics, dict) or not isinstance(bundle.additive, bool):
+        raise BundleError(f"{bundle.name} has no metrics, or does not say whether it is additive")
+    names = (*bundle.attention_names, *bundle.gradient_maps)
+    if not all(isinstance(name, str) for name in names) or bundle.preprocess.size < 1:
+        raise BundleError(f"{bundle.name} names its maps or its input size in no way that is read")
+
+
+def bundle_digest(path: Path) -> str:
+    """sha256 of the `bundle.json` in a folder; its first 12 digits are the version."""
+    return _sha256(path / "bundle.json")
+
+
 def shipped_bundles() -> dict[str, Path]:
     """Folders of the bundles that come with the package, by name."""
     return {p.parent.name: p.parent for p in sorted(_SHIPPED.glob("*/bundle.json"))}
@@ -183,3 +236,8 @@ def find_bundle(name: str, home: Path | None = None) -> Path:
     if name not in known:
         raise BundleError(f"no bundle {name!r}; there are {', '.join(sorted(known)) or 'none'}")
     return known[name]
+
+
+def bundle_folder(name: str) -> Path:
+    """Folder of a bundle that is named by its folder or, if shipped, by its name."""
+    return Path(name) if Path(name).is_dir() else find_bundle(name)

@@ -14,21 +14,23 @@ from rich.table import Table
 from scatterlens_models.bundle import (
     Bundle,
     BundleError,
-    find_bundle,
+    bundle_folder,
     load_bundle,
     shipped_bundles,
 )
+from scatterlens_models.evaluation.commands import gate
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.training.commands import transfer
 
 __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
-models = typer.Typer(name="models", help="Bundles: list, verify.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Bundles: list, verify, gate.", no_args_is_help=True)
+models.command("gate")(gate)
 _console = Console()
 
 
-@models.command("list")
-def list_command() -> None:
+@models.command("shipped")
+def shipped_command() -> None:
     """List the bundles that come with the package."""
     table = Table("name", "version", "method", "vocabulary", "input", "mAP")
     for path in shipped_bundles().values():
@@ -74,7 +76,7 @@ def shrink_command(
     """Store the weights in half precision, where the answers stay as good."""
     from scatterlens_models.training.shrinking import ShrinkError, shrink_bundle
 
-    loaded = load_bundle(Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle))
+    loaded = load_bundle(bundle_folder(bundle))
     try:
         made, before, after = shrink_bundle(loaded, folder, shards)
     except (ShrinkError, FileExistsError) as error:
@@ -207,7 +209,7 @@ def evaluate(
     from scatterlens_models.evaluation.report import compare_on_real, figures, render_card
     from scatterlens_models.training.export import record_metrics
 
-    path = Path(bundle) if Path(bundle).is_dir() else find_bundle(bundle)
+    path = bundle_folder(bundle)
     loaded = load_bundle(path)
     if real is None and (sheet is not None or against is not None):
         raise typer.BadParameter("--sheet and --against use real frames: give them by --real")

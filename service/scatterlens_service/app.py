@@ -14,11 +14,12 @@ from scatterlens_service import browser, errors, ledger
 from scatterlens_service.admission import Admission
 from scatterlens_service.bell import open_bell
 from scatterlens_service.blobs import BlobFolder
-from scatterlens_service.catalogue import open_catalogue
+from scatterlens_service.catalogue import Shelf
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.openapi import describe
+from scatterlens_service.registry import register_known
 from scatterlens_service.resources import Gateway, State
 from scatterlens_service.routes import (
     about,
@@ -27,6 +28,7 @@ from scatterlens_service.routes import (
     gradients,
     label_export,
     labels,
+    models,
     pictures,
     results,
     review,
@@ -70,7 +72,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     errors.install(app)
     showing = (frames, search, results, pictures, spread, gradients)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, training, events, about):
+    for module in (*showing, *judging, training, models, events, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)
@@ -84,16 +86,19 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
     async with AsyncExitStack() as stack:
         # First of all: the child must not inherit threads or connections of what follows.
         probe = stack.enter_context(DecodeChild())
-        catalogue = open_catalogue(settings)
         engine = ledger.open_engine(settings.database)
         stack.callback(engine.dispose)
         await run_in_threadpool(migrate_engine, engine)
+        await run_in_threadpool(register_known, settings, engine)
+        shelf = await run_in_threadpool(Shelf, settings, engine)
         blobs = BlobFolder(settings.blob_folder)
         blobs.clear_incoming()
         bell = open_bell(settings.redis_url)
         stack.callback(bell.close)
-        feed = EventFeed(engine, stopping)
+        feed = EventFeed(engine, stopping, shelf.refresh)
         await stack.enter_async_context(feed.running())
+        # What changed between the first look and the first event that is heard.
+        await run_in_threadpool(shelf.refresh)
         stop = threading.Event()
         sweeper = threading.Thread(
             target=sweep_forever, args=(engine, bell, settings, stop), name="sweep", daemon=True
@@ -107,7 +112,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             blobs=blobs,
             bell=bell,
             probe=probe,
-            catalogue=catalogue,
+            shelf=shelf,
             feed=feed,
             maps=StoredMaps(blobs),
             admission=Admission(settings, engine, blobs),

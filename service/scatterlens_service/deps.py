@@ -25,6 +25,7 @@ GatewayDep = Annotated[Gateway, Depends(_gateway)]
 Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
 Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
 Trainer = Annotated[ledger.Principal, Security(identify_caller, scopes=["train:run"])]
+Keeper = Annotated[ledger.Principal, Security(identify_caller, scopes=["models:write"])]
 Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
 
 
@@ -90,3 +91,19 @@ def _visible_frame(
 
 
 VisibleFrame = Annotated[ledger.FrameRow, Depends(_visible_frame)]
+
+
+def _model_of_frame(gateway: GatewayDep, frame: VisibleFrame, model: ModelName = None) -> Bundle:
+    """The model that is named, else production, else what was production when it was sent."""
+    catalogue = gateway.catalogue
+    if model is not None:
+        return find_model(gateway, model)
+    with ledger.reading(gateway.engine) as session:
+        asked = ledger.asked_versions(session, frame.frame_id)
+    known = {bundle.version: bundle for bundle in catalogue.bundles}
+    if catalogue.production.version in asked:
+        return catalogue.production
+    return next((known[v] for v in reversed(asked) if v in known), catalogue.production)
+
+
+FrameModel = Annotated[Bundle, Depends(_model_of_frame)]

@@ -3,6 +3,7 @@
     ProblemError
     ├── NotFoundError (LookupError)       404
     ├── NotReadyError (LookupError)       409   the frame has no annotation (yet)
+    ├── ConflictError                     409   what it asks for does not fit what is there
     ├── UnauthenticatedError              401
     ├── ForbiddenError (PermissionError)  403
     ├── InvalidError (ValueError)         422   the request, or the file in it
@@ -65,6 +66,12 @@ class NotFoundError(ProblemError, LookupError):
 
 class NotReadyError(ProblemError, LookupError):
     """The frame is known, but what was asked for does not exist (yet)."""
+
+    status = 409
+
+
+class ConflictError(ProblemError):
+    """The request is sound, but what is there does not allow it."""
 
     status = 409
 

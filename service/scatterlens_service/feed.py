@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Engine
@@ -20,9 +20,13 @@ _POLL_SECONDS = 0.1
 class EventFeed:
     """Wakes requests when something happens, so that none of them polls the database."""
 
-    def __init__(self, engine: Engine, stopping: threading.Event) -> None:
+    def __init__(
+        self, engine: Engine, stopping: threading.Event, on_models: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._stopping = stopping
+        self._on_models = on_models
+        """Called off the event loop where the models changed, before anybody is woken."""
         self._changed = asyncio.Event()
         self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.newest = 0
@@ -71,6 +75,8 @@ class EventFeed:
                 return
             try:
                 rows = await run_in_threadpool(self._read)
+                if any(row.kind == "model" for row in rows):
+                    await run_in_threadpool(self._on_models)
             except SQLAlchemyError as error:
                 _log.warning("events could not be read, trying again: %s", error)
                 continue

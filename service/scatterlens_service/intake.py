@@ -47,8 +47,8 @@ class Intake:
     metadata: FrameMetadata
     selection: slice | int | None
     """Which frames of a stack; None = all."""
-    models: Sequence[Bundle]
-    """Each annotates every frame; the first one's state is answered."""
+    asked: Bundle | None
+    """A model beside the active ones; its state is answered then, else that of production."""
     idempotency_key: str | None = None
 
 
@@ -165,7 +165,6 @@ def _record(
     if not accepted:
         return []
     frames = [frame for _, of_file in accepted for frame in of_file]
-    models = [to_model_version(bundle) for bundle in intake.models]
     if intake.idempotency_key is not None:
         # Sending again is safe by itself, frames are known by their bytes: this only refuses
         # one key for two different requests, and does so before anything is kept.
@@ -179,8 +178,15 @@ def _record(
     except OSError as error:
         raise storage_problem(error) from error
     with ledger.writing(gateway.engine) as session:
+        # Read here and nowhere earlier: a frame gets one job for each model that is active when
+        # it is recorded, whatever is promoted meanwhile, by whichever gateway.
+        active = gateway.shelf.active(session)
+        asked = [] if intake.asked is None else [to_model_version(intake.asked)]
+        models = [*asked, *(model for model in active if model not in asked)]
         submitted = ledger.submit(session, frames, sender, models)
     gateway.bell.ring(ledger.LIVE)
+    # Its sender will ask for the answer at once.
+    gateway.shelf.catch_up(active[0].version)
     return [
         SubmittedFrame(
             filename=frame.filename,
@@ -223,6 +229,7 @@ def _digest(intake: Intake, frames: Sequence[ledger.NewFrame]) -> str:
     said = [
         intake.metadata.model_dump_json(),
         *(f"{frame.id} {frame.filename}" for frame in frames),
-        *(bundle.version for bundle in intake.models),
+        # Not the active models: they may change between a request and its repetition.
+        *([] if intake.asked is None else [intake.asked.name]),
     ]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()

@@ -9,7 +9,7 @@ from scatterlens_models.decoding import DecodeChild
 from scatterlens_service.admission import Admission
 from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
-from scatterlens_service.catalogue import Catalogue
+from scatterlens_service.catalogue import Catalogue, Shelf
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
 from scatterlens_service.settings import Settings
@@ -25,10 +25,15 @@ class Gateway:
     bell: Bell
     probe: DecodeChild
     """Vets files before they are taken; holds no pixels."""
-    catalogue: Catalogue
+    shelf: Shelf
     feed: EventFeed
     maps: StoredMaps
     admission: Admission
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models as they were at the newest look."""
+        return self.shelf.catalogue
 
 
 class State(TypedDict):

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     Empty = every shipped bundle."""
 
     max_body_bytes: int = Field(default=256 * 2**20, gt=0)
+    max_bundle_bytes: int = Field(default=2**30, gt=0)
+    """Bytes of a bundle that is sent for registration, packed and unpacked."""
     max_frames: int = Field(default=1000, gt=0)
     """Frames that one submission may name."""
     max_queue: int = Field(default=100_000, gt=0)
@@ -55,7 +57,12 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=60.0, gt=0)
     """Longest drain by one bell; then it rings again if rows are left."""
 
-    @field_validator("active_models", mode="before")
+    gate_shards: Path | None = None
+    """Folder of simulated test frames (`bench-v1/test`) that the gate measures models on."""
+    gate_manifests: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Datasets, comma-separated, on whose test frames the gate measures models too."""
+
+    @field_validator("active_models", "gate_manifests", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -81,3 +88,8 @@ class Settings(BaseSettings):
     def bundle_folder(self) -> Path:
         """Bundles installed beside the shipped ones, `<name>/`."""
         return self.home / "bundles"
+
+    @property
+    def model_folder(self) -> Path:
+        """Bundles that were registered, `<version>/`."""
+        return self.home / "models"

@@ -1,4 +1,7 @@
-"""The watch over the ledger: expired leases go back, forgotten rows are rung again."""
+"""The watch over the ledger: expired leases go back, forgotten rows are rung again.
+
+It also queues old frames that a new model shall look at, a portion at a time.
+"""
 
 import logging
 import threading
@@ -15,17 +18,22 @@ _log = logging.getLogger(__name__)
 
 
 def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
-    """Return expired leases, ring for jobs that nobody took, train where the policy says so.
+    """Return expired leases, queue old frames, ring for jobs that wait, train where due.
 
     Any number of processes may do it at the same time.
     """
     with ledger.reading(engine) as session:
         expired = ledger.has_expired(session)
         queues = ledger.queues_to_ring(session, settings.ring_after_seconds)
+        looking_again = ledger.has_reannotations(session)
     if expired:
         with ledger.writing(engine) as session:
             count = ledger.sweep(session)
         _log.warning("%d leases expired", count)
+    if looking_again:
+        with ledger.writing(engine) as session:
+            if ledger.queue_old_frames(session, settings.max_queue):
+                queues = {*queues, ledger.BATCH}
     for queue in queues:
         bell.ring(queue)
     train_by_policy(engine, bell, settings)

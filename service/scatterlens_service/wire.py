@@ -80,7 +80,7 @@ def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> An
 
 
 def to_event(row: ledger.EventRow) -> Event:
-    """A change of a frame's state or labels, or of a training run."""
+    """A change of a frame's state or labels, of a training run, or of the models."""
     return Event.model_validate(
         {
             "id": row.id,
@@ -90,6 +90,7 @@ def to_event(row: ledger.EventRow) -> Event:
             "tags": list(row.tags),
             "time": row.time,
             "training": row.details,
+            "change": row.change,
         }
     )
 

@@ -1,8 +1,12 @@
 """The gateway as tests see it: an ASGI application with all its real parts."""
 
 import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx2
 import numpy as np
 from sqlalchemy import text
 from starlette.testclient import TestClient
@@ -58,3 +62,16 @@ def make_key(settings: Settings, name: str = "test", **options: object) -> str:
         key = ledger.create_key(session, name, **options)
     engine.dispose()
     return key
+
+
+@contextmanager
+def follow(live: str, key: dict[str, str], **params: object) -> Iterator[Iterator[dict]]:
+    """Read the event stream of a gateway behind a real server."""
+    with httpx2.Client(headers=key, timeout=10) as http:
+        address = f"{live}/api/v1/events"
+        with http.stream("GET", address, params=params) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            lines = response.iter_lines()
+            assert next(lines).startswith(":")
+            yield (json.loads(line[6:]) for line in lines if line.startswith("data: "))

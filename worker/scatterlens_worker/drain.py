@@ -47,14 +47,17 @@ def drain(runtime: Runtime, queues: Sequence[str] = ledger.QUEUES) -> bool:
 
 def work_one_batch(runtime: Runtime, queues: Sequence[str] = ledger.QUEUES) -> int:
     """Lease and decide one batch; returns how many jobs it had."""
-    limit = max(session.batch for session in runtime.sessions.values())
+    runtime.follow_models()
     with ledger.reading(runtime.engine) as session:
         ours = ledger.has_queued(session, queues, versions=runtime.sessions.keys())
         anyones = ours or ledger.has_queued(session, queues)
     if anyones and not ours:
-        runtime.reload()
+        runtime.follow_models(waiting=True)
+        with ledger.reading(runtime.engine) as session:
+            ours = ledger.has_queued(session, queues, versions=runtime.sessions.keys())
     if not ours:
         return 0
+    limit = max(session.batch for session in runtime.sessions.values())
     with ledger.writing(runtime.engine) as session:
         jobs = ledger.lease(
             session,

@@ -20,7 +20,7 @@ import typer
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from scatterlens_models.bundle import BundleError, load_bundle
+from scatterlens_models.bundle import BundleError
 from scatterlens_models.training.curve import read_curve
 from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
@@ -30,10 +30,11 @@ from scatterlens_models.training.job_file import (
     Result,
 )
 from scatterlens_models.vocabulary import UnknownVocabularyError
-from scatterlens_service import ledger
+from scatterlens_service import ledger, registry
 from scatterlens_service.bundles import NoModelError
 from scatterlens_service.ledger import LeasedRun, Verdict
 from scatterlens_service.settings import Settings
+from scatterlens_worker.gating import UNMEASURED, gate_version
 from scatterlens_worker.heartbeat import Heartbeat
 from scatterlens_worker.results import to_json
 from scatterlens_worker.training_job import TrainingJob
@@ -195,7 +196,12 @@ def _curve(folder: Path) -> list[dict] | None:
 
 
 def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -> None:
-    version = hand_over(trainer, folder / BUNDLE_FOLDER, leased.run_id)
+    try:
+        version = hand_over(trainer, folder / BUNDLE_FOLDER, leased.run_id)
+    except registry.RefusedModelError as error:
+        with ledger.writing(trainer.engine) as session:
+            ledger.refuse_run(session, leased, _unregistered(error))
+        return
     content = {**result.model_dump(), "version": version}
     while not trainer.stop.is_set():
         try:
@@ -210,13 +216,33 @@ def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -
 
 
 def hand_over(trainer: Trainer, bundle: Path, run_id: str) -> str:
-    """Give a finished bundle to whoever keeps them; its version there.
+    """Register a finished bundle as the candidate and let the gate judge it; its version.
 
-    It stays in the folder of its run, and is served by copying it to the installed ones.
+    Where the settings name no frames to judge by, or these cannot be read, it waits for a gate.
+
+    Raises:
+        RefusedModelError: it speaks of other attributes than production.
     """
-    version = load_bundle(bundle).version
-    _log.info("%s made %s, under %s", run_id, version, trainer.settings.run_folder)
+    settings, engine = trainer.settings, trainer.engine
+    version = registry.register(settings, engine, bundle, run_id, "trainer")
+    registry.set_candidate(engine, version)
+    try:
+        verdict = gate_version(settings, engine, version)
+    except UNMEASURED as error:
+        _log.warning("the gate has not judged %s: %s", version, error)
+    else:
+        _log.info("the gate %s %s", "passes" if verdict.passed else "refuses", version)
     return version
+
+
+def _unregistered(error: registry.RefusedModelError) -> Verdict:
+    return Verdict(
+        type="not_registered",
+        title="The model was trained, and is not registered",
+        detail=str(error),
+        remedy="Its bundle lies in the run's folder: register it by `scatterlens models register`"
+        " with `--other-vocabulary`, or train by production's vocabulary.",
+    )
 
 
 def to_finite(value: dict) -> dict:

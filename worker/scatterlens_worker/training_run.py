@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from scatterlens.training_schemas import TrainingRequest
-from scatterlens_models.bundle import Bundle, BundleError, find_bundle, load_bundle
+from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_models.training.job_file import (
     DATASET_FILE,
     JOB_FILE,
@@ -19,8 +19,8 @@ from scatterlens_models.training.job_file import (
     write_job,
 )
 from scatterlens_models.vocabulary import Vocabulary, load_vocabulary
-from scatterlens_service import ledger
-from scatterlens_service.bundles import active_bundles, known_names
+from scatterlens_service import ledger, registry
+from scatterlens_service.bundles import load_version
 from scatterlens_service.ledger import Verdict
 from scatterlens_service.settings import Settings
 from scatterlens_service.wire import to_exported_label
@@ -52,20 +52,22 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
     if (folder / JOB_FILE).exists():
         return folder
     request = TrainingRequest.model_validate(leased.description)
-    production = active_bundles(settings)[0]
+    production = registry.production_bundle(settings, engine)
     vocabulary = load_vocabulary(request.vocabulary or production.vocabulary.name)
     folder.mkdir(parents=True, exist_ok=True)
     _export_labels(engine, vocabulary, folder / _LABELS_FILE)
-    base, weights = _find_start(settings, request, production)
+    base, run = _find_start(settings, engine, request, production)
+    start = None
     # Copied: a bundle may be replaced and a folder cleared while the run is going on.
-    for path in weights:
-        (folder / _START_FOLDER).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / _START_FOLDER / path.name)
     if base is not None:
         shutil.rmtree(folder / _BASE_FOLDER, ignore_errors=True)
-        shutil.copytree(
-            base.path, folder / _BASE_FOLDER, ignore=shutil.ignore_patterns(WEIGHTS_FILE)
-        )
+        shutil.copytree(base.path, folder / _BASE_FOLDER)
+        start = Path(_BASE_FOLDER, WEIGHTS_FILE)
+    if run is not None:
+        (folder / _START_FOLDER).mkdir(exist_ok=True)
+        for name in START_FILES:
+            shutil.copyfile(run / TRAIN_FOLDER / name, folder / _START_FOLDER / name)
+        start = Path(_START_FOLDER, START_FILES[0])
     job = Job(
         recipe=request.recipe,
         overrides={**request.overrides, "passes": request.passes, "seed": request.seed},
@@ -78,7 +80,7 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
             before=_dataset_before(settings, engine, vocabulary, folder),
         ),
         blobs=_seen_from(folder, settings.blob_folder),
-        start=Path(_START_FOLDER, weights[0].name) if weights else None,
+        start=start,
         base=None if base is None else Path(_BASE_FOLDER),
         pretrain_passes=request.pretrain_passes,
         attributes=None if request.attributes is None else tuple(request.attributes),
@@ -112,15 +114,14 @@ def _export_labels(engine: Engine, vocabulary: Vocabulary, path: Path) -> None:
 
 
 def _find_start(
-    settings: Settings, request: TrainingRequest, production: Bundle
-) -> tuple[Bundle | None, list[Path]]:
-    """The bundle to go on from, where it is one; the weights, and what says more of them."""
+    settings: Settings, engine: Engine, request: TrainingRequest, production: Bundle
+) -> tuple[Bundle | None, Path | None]:
+    """What to go on from: a bundle, or the folder of a run, or neither."""
     if request.start == "nothing":
-        return None, []
+        return None, None
     if request.start == "auto":
-        weights = production.path / WEIGHTS_FILE
         fits = production.method == request.recipe.removeprefix("slim-")
-        return (production, [weights]) if fits and weights.exists() else (None, [])
+        return (production if fits and _has_weights(production) else None), None
     if request.start.startswith("run-"):
         folder = settings.run_folder / request.start
         if not (folder / RESULT_FILE).exists():
@@ -128,23 +129,29 @@ def _find_start(
                 f"the run {request.start} has not come to its end: start from another, or from"
                 " nothing"
             )
-        return None, [folder / TRAIN_FOLDER / name for name in START_FILES]
-    bundle = _find_bundle(settings, request.start)
-    weights = bundle.path / WEIGHTS_FILE
-    if not weights.exists():
+        return None, folder
+    bundle = _find_bundle(settings, engine, request.start)
+    if not _has_weights(bundle):
         raise StartError(
             f"the bundle {bundle.name} {bundle.version} holds no weights to go on from: choose"
             " another, or start from nothing"
         )
-    return bundle, [weights]
+    return bundle, None
 
 
-def _find_bundle(settings: Settings, model: str) -> Bundle:
-    for name in known_names(settings):
-        bundle = load_bundle(find_bundle(name, settings.home))
-        if model in (bundle.name, bundle.version, f"{bundle.name}@{bundle.version}"):
-            return bundle
-    raise BundleError(f"no bundle {model!r}; there are {', '.join(known_names(settings))}")
+def _has_weights(bundle: Bundle) -> bool:
+    return (bundle.path / WEIGHTS_FILE).exists()
+
+
+def _find_bundle(settings: Settings, engine: Engine, model: str) -> Bundle:
+    with ledger.reading(engine) as session:
+        known = ledger.list_models(session)
+    for row in known:
+        name, version = row.ref.name, row.ref.version
+        if model in (name, version, f"{name}@{version}"):
+            return load_version(settings, version)
+    names = ", ".join(f"{row.ref.name}@{row.ref.version}" for row in known)
+    raise BundleError(f"no model {model!r} is registered; there are {names}")
 
 
 def _dataset_before(

@@ -24,6 +24,7 @@ from scatterlens.errors import (
 )
 from scatterlens.files import File, label, open_file, sha256
 from scatterlens.labels import GatewayLabels, Labels
+from scatterlens.models import GatewayModels
 from scatterlens.result import Result
 from scatterlens.schemas import (
     Annotation,
@@ -37,7 +38,10 @@ from scatterlens.schemas import (
     FramePage,
     FrameSummary,
     Health,
+    ModelDetail,
     ModelInfo,
+    OldFrames,
+    Reannotation,
     Reason,
     ReviewItem,
     ReviewQueue,
@@ -99,6 +103,7 @@ class Client:
         self._arrays = GatewayArrays(self._transport)
         self._labels = GatewayLabels(self._transport)
         self._training = GatewayTraining(self._transport)
+        self._models = GatewayModels(self._transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -446,6 +451,51 @@ class Client:
         """
         return self._training.wait(run_id, wait, report)
 
+    # Models: each is named by `name`, `version` or `name@version`
+
+    def model(self, model: str) -> ModelDetail:
+        """Return all that is known of a model: card, figures, gate, history; raises `NotFound`."""
+        return self._models.show(model)
+
+    def register_model(
+        self, bundle: Path, *, run_id: str | None = None, other_vocabulary: bool = False
+    ) -> ModelDetail:
+        """Send a bundle (its folder, or a zip file of it); nothing else changes.
+
+        Raises:
+            ApiError: it is damaged, or has other attributes than production.
+
+        """
+        return self._models.register(bundle, run_id, other_vocabulary)
+
+    def promote_model(
+        self,
+        model: str,
+        reason: str,
+        *,
+        override: bool = False,
+        reannotate: OldFrames | None = None,
+    ) -> ModelDetail:
+        """Make a model production; frames that wait are answered by the one before.
+
+        Raises:
+            ApiError: the gate did not pass it: `problem.checks` says where it is worse.
+
+        """
+        return self._models.promote(model, reason, override, reannotate)
+
+    def roll_back_model(self, reason: str) -> ModelDetail:
+        """Return to the model that was production before; raises `ApiError` if there is none."""
+        return self._models.roll_back(reason)
+
+    def set_candidate(self, model: str | None) -> None:
+        """Say which model is to be production next; None: none."""
+        self._models.set_candidate(model)
+
+    def annotate_old_frames(self, model: str, frames: OldFrames) -> Reannotation:
+        """Have a model look at frames of the past, after all new ones; none is looked at twice."""
+        return self._models.annotate(model, frames)
+
     # About the service
 
     def attributes(self) -> list[AttributeInfo]:
@@ -455,8 +505,7 @@ class Client:
 
     def models(self) -> list[ModelInfo]:
         """Return the bundles that the service knows."""
-        answer = self._transport.request("GET", "models")
-        return TypeAdapter(list[ModelInfo]).validate_json(answer.content)
+        return self._models.list()
 
     def health(self) -> Health:
         """Return whether frames are taken and answered, and by which workers."""

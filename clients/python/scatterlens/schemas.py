@@ -335,6 +335,9 @@ class AttributeInfo(Wire):
     group: str | None = None
 
 
+ModelState = Literal["production", "active", "candidate", "registered"]
+
+
 class ModelInfo(Wire):
     """A bundle that the service knows."""
 
@@ -349,6 +352,137 @@ class ModelInfo(Wire):
     gradient_maps: list[str] = Field(default_factory=list)
     """Gradient maps that can be asked for; empty where the bundle has no graph for them."""
     metrics: dict[str, object] = Field(default_factory=dict)
+    state: ModelState = "registered"
+    aliases: list[str] = Field(default_factory=list)
+    gate: Literal["passed", "failed"] | None = None
+    """What the gate said against the version that is production now; None: it was not asked."""
+
+
+class GateFrames(Wire):
+    """Frames that a gate measured two models on."""
+
+    name: str
+    frames: int
+    experiments: int
+
+
+class GateCheck(Wire):
+    """One figure of a candidate beside that of production, on the same frames."""
+
+    frames: str
+    """Name of the frames."""
+    figure: str
+    """`mean_ap`, `ap`, `mean_ece` or `pointing`."""
+    attribute: str | None = None
+    candidate: Finite | None
+    production: Finite | None
+    """None where the frames do not define the figure."""
+    loss: Finite | None
+    """How much worse the candidate is, in units of the figure; negative where it is better."""
+    interval: tuple[Finite, Finite] | None = None
+    """Of the loss, over draws of experiments; None where none is taken."""
+    tolerance: Finite
+    passed: bool
+    note: str | None = None
+
+
+class GateReport(Wire):
+    """Whether a candidate is no worse than production beyond the tolerances."""
+
+    candidate: str
+    """Version."""
+    against: str
+    """Version that was production."""
+    passed: bool
+    frames: list[GateFrames]
+    checks: list[GateCheck]
+
+
+class PromotionEntry(Wire):
+    """A change of production."""
+
+    kind: Literal["promote", "rollback"]
+    from_version: str
+    to_version: str
+    reason: str
+    gate: Literal["passed", "failed", "none"]
+    """What the gate had said; a promotion with another word than `passed` was an override."""
+    by: str
+    time: datetime
+
+
+class Reannotation(Wire):
+    """A request that a model looks at frames of the past, and how far it came."""
+
+    id: int
+    version: str
+    queued: int
+    """Frames queued so far."""
+    finished: datetime | None
+
+
+class ModelDetail(Wire):
+    """A registered model version with all that is known of it."""
+
+    name: str
+    version: str
+    method: str
+    vocabulary: str
+    state: ModelState
+    aliases: list[str]
+    metrics: dict[str, object]
+    card: str | None
+    """Markdown."""
+    run_id: str | None
+    """The training run that made it."""
+    registered: datetime
+    registered_by: str
+    gate: GateReport | None
+    """The newest report, whichever version it compares with."""
+    history: list[PromotionEntry]
+    """Changes of production from or to this version, the oldest first."""
+    reannotations: list[Reannotation]
+
+
+_Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+Version = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+
+
+class OldFrames(Wire):
+    """Which frames of the past are meant; empty fields do not narrow."""
+
+    since: datetime | None = None
+    """Sent at this time or later; UTC where no zone is told."""
+    proposal: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
+    beamline: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
+    scan: Annotated[str, Field(max_length=200, pattern=LINE)] | None = None
+    sample: Annotated[str, Field(max_length=500, pattern=LINE)] | None = None
+    """Part of the sample's name."""
+
+
+class PromoteIn(Wire):
+    """Why a model becomes production."""
+
+    reason: _Reason
+    override: bool = False
+    """Although the gate refuses it or was not asked; for admins."""
+    reannotate: OldFrames | None = None
+    """Frames of the past that it shall look at too."""
+
+
+class RollbackIn(Wire):
+    """Why production goes back."""
+
+    reason: _Reason
+    leaving: Version | None = None
+    """Only away from this version: the same request sent twice goes back once."""
+
+
+class CandidateIn(Wire):
+    """Which version is to be production next."""
+
+    version: Version | None
+    """None: none."""
 
 
 class WorkerInfo(Wire):
@@ -360,6 +494,8 @@ class WorkerInfo(Wire):
     provider: str
     """What really runs, as onnxruntime says."""
     seen_seconds_ago: float
+    models: list[str] = Field(default_factory=list)
+    """Versions that it holds."""
 
 
 class Health(Wire):
@@ -399,11 +535,11 @@ class TrainingChange(Wire):
 
 
 class Event(Wire):
-    """One line of the event stream: a frame changed its state or its labels, or a run its own."""
+    """One line of the event stream: a frame, a training run or the models changed."""
 
     id: int
     """Grows by time; send it back as `Last-Event-ID` to go on after it."""
-    kind: Literal["submitted", "done", "failed", "quarantined", "labelled", "training"]
+    kind: Literal["submitted", "done", "failed", "quarantined", "labelled", "training", "model"]
     frame_id: str | None = None
     """None where the event is of no frame."""
     model: ModelRef | None = None
@@ -411,3 +547,5 @@ class Event(Wire):
     time: datetime
     training: TrainingChange | None = None
     """Of the kind `training`; told to keys that see all frames."""
+    change: Literal["registered", "gated", "promoted", "rolled_back"] | None = None
+    """What happened to the model; None where the event is of a frame."""

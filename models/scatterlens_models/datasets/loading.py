@@ -15,14 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 
-from scatterlens_models.datasets.checks import verified_path
 from scatterlens_models.datasets.errors import DatasetError
 from scatterlens_models.datasets.manifest import Manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember, Split, of_split
-from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
-from scatterlens_models.preprocess import METHOD, PreprocessSpec, prepare, shrink
-from scatterlens_models.synthetic.dataset import Shards, open_shards, simulate
-from scatterlens_models.training.examples import Examples
+from scatterlens_models.datasets.preparing import prepare_members
+from scatterlens_models.preprocess import METHOD, PreprocessSpec, shrink
+from scatterlens_models.synthetic.dataset import simulate
+from scatterlens_models.synthetic.shards import Shards, open_shards
+from scatterlens_models.training.examples import EVIDENCE_SIDE, Examples, pool_evidence
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def load_dataset(
     blobs: Path | None = None,
     shards: Sequence[Path] = (),
     report: Callable[[int, int], None] = lambda done, count: None,
+    evidence: bool = False,
 ) -> Examples:
     """Prepared frames of one split: its files in their order, then what its recipes make.
 
@@ -46,6 +47,7 @@ def load_dataset(
         blobs: folder of the blobs of a service, where members are blobs.
         shards: folders of built shards; a recipe that lies within one is read from there.
         report: called with how many frames of how many are prepared.
+        evidence: keep where labels are true, too; of real frames nobody knows it (all zero).
 
     Raises:
         FrameVanishedError: a frame is gone or is another than the one that was labelled.
@@ -55,31 +57,33 @@ def load_dataset(
     if not frames and not recipes:
         raise DatasetError(f"nothing of the dataset is in {split}: split it first")
     weights = _weights(frames, recipes)
-    kept = cache and cache / f"{manifest.id}-{split}-{size}-{METHOD}.safetensors"
+    asked = "-evidence" if evidence else ""
+    kept = cache and cache / f"{manifest.id}-{split}-{size}-{METHOD}{asked}.safetensors"
     if kept and (tensors := _kept(kept)):
-        return Examples(tensors["x"], tensors["labels"], weights)
+        return Examples(weights=weights, **tensors)
     count = len(frames) + sum(recipe.count for recipe in recipes)
+    attributes, side = len(manifest.vocabulary.ids), EVIDENCE_SIDE
     x = torch.empty((count, 2, size, size), dtype=torch.float16)
-    labels = torch.empty((count, len(manifest.vocabulary.ids)), dtype=torch.int8)
+    labels = torch.empty((count, attributes), dtype=torch.int8)
+    found = torch.zeros((count, attributes, side, side), dtype=torch.uint8) if evidence else None
     for row, prepared in enumerate(prepare_members(frames, PreprocessSpec(size), blobs)):
         x[row] = torch.from_numpy(prepared).half()
         labels[row] = torch.tensor(frames[row].labels, dtype=torch.int8)
         report(row + 1, count)
     start = len(frames)
     for recipe in recipes:
-        stop = start + recipe.count
-        made = _simulate(
-            recipe, manifest.vocabulary.name, size, shards, x[start:stop], labels[start:stop]
-        )
-        for done in made:
+        rows = slice(start, start + recipe.count)
+        part = Examples(x[rows], labels[rows], evidence=None if found is None else found[rows])
+        for done in _simulate(recipe, manifest.vocabulary.name, shards, part):
             report(start + done, count)
-        start = stop
+        start += recipe.count
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")
-        save_file({"x": x, "labels": labels}, partial)
+        made = {"x": x, "labels": labels} | ({} if found is None else {"evidence": found})
+        save_file(made, partial)
         partial.replace(kept)
-    return Examples(x, labels, weights)
+    return Examples(x, labels, weights, found)
 
 
 def _kept(path: Path) -> dict[str, torch.Tensor] | None:
@@ -99,54 +103,33 @@ def _weights(frames: Sequence[FrameMember], recipes: Sequence[RecipeMember]) -> 
     return torch.tensor(each, dtype=torch.float64) if len(set(each)) > 1 else None
 
 
-def prepare_members(
-    frames: Sequence[FrameMember], spec: PreprocessSpec, blobs: Path | None = None
-) -> Iterator[np.ndarray]:
-    """Decode and prepare frames, one after another: (2, S, S) float32.
-
-    Raises:
-        FrameVanishedError: a frame is gone or is another than the one that was labelled.
-        DatasetError: a frame cannot be decoded.
-    """
-    if not frames:
-        return
-    digests: dict[Path, str] = {}
-    with DecodeChild() as child:
-        for member in frames:
-            path = verified_path(member, blobs, digests)
-            try:
-                frame = child.decode(path, member.index or 0)
-            except (FrameRejected, DecodeCrashed) as error:
-                raise DatasetError(f"{path} cannot be learned from: {error}") from error
-            yield prepare(frame, spec)[0]
-
-
 def _simulate(
-    recipe: RecipeMember,
-    vocabulary: str,
-    size: int,
-    folders: Sequence[Path],
-    x: torch.Tensor,
-    labels: torch.Tensor,
+    recipe: RecipeMember, vocabulary: str, folders: Sequence[Path], part: Examples
 ) -> Iterator[int]:
     """Fill in the frames of a recipe; yields how many are made."""
+    size = part.x.shape[-1]
     # On matrices this small the threads of BLAS only wait for one another.
     with threadpool_limits(1, "blas"):
         for folder in folders:
             with open_shards(folder) as shards:
                 first = _place(recipe, vocabulary, shards)
                 if first is not None:
-                    labels[:] = torch.from_numpy(shards.labels[first : first + recipe.count])
+                    labels = shards.labels[first : first + recipe.count]
+                    part.labels[:] = torch.from_numpy(labels)
                     for row in range(recipe.count):
                         at = slice(first + row, first + row + 1)
-                        x[row] = torch.from_numpy(shrink(shards.x(at)[0], size)).half()
+                        part.x[row] = torch.from_numpy(shrink(shards.x(at)[0], size)).half()
+                        if part.evidence is not None:
+                            part.evidence[row] = pool_evidence(shards.evidence(at))[0]
                         yield row + 1
                     return
         for row in range(recipe.count):
             index = recipe.start + row
             made = simulate(recipe.seed, index, recipe.profile, vocabulary=vocabulary)
-            x[row] = torch.from_numpy(shrink(made.prepared, size)).half()
-            labels[row] = torch.from_numpy(np.asarray(made.labelled.labels, np.int8))
+            part.x[row] = torch.from_numpy(shrink(made.prepared, size)).half()
+            part.labels[row] = torch.from_numpy(np.asarray(made.labelled.labels, np.int8))
+            if part.evidence is not None:
+                part.evidence[row] = pool_evidence(made.labelled.evidence[np.newaxis])[0]
             yield row + 1
 
 

@@ -17,7 +17,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.evaluation import plots
 from scatterlens_models.evaluation.predictions import Predictions
 from scatterlens_models.preprocess import shrink
-from scatterlens_models.synthetic.dataset import open_shards
+from scatterlens_models.synthetic.shards import open_shards
 
 _SHOWN = 3
 """Frames of each kind and attribute that are shown."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from scatterlens_models.preprocess import shrink
 from scatterlens_models.session import ModelSession
-from scatterlens_models.synthetic.dataset import open_shards
+from scatterlens_models.synthetic.shards import open_shards
 
 _BATCH = 64
 

@@ -11,15 +11,13 @@ import numpy as np
 from scatterlens_models.evaluation.pointing import evidence_mask
 from scatterlens_models.reproduce.scales import Scale
 from scatterlens_models.synthetic.dataset import (
-    BrokenShardError,
     BuildRunningError,
-    Shards,
     Split,
     UnwritableShardError,
     build,
     labels_digest,
-    open_shards,
 )
+from scatterlens_models.synthetic.shards import BrokenShardError, Shards, open_shards
 from scatterlens_models.training.examples import Examples, load_examples
 
 _SMOKE_SEED = 20200907

@@ -36,7 +36,7 @@ def transfer(
     from scatterlens_models.datasets.counting import labels_of
     from scatterlens_models.datasets.errors import DatasetError
     from scatterlens_models.datasets.importing.tables import read_csv
-    from scatterlens_models.datasets.loading import prepare_members
+    from scatterlens_models.datasets.preparing import prepare_members
     from scatterlens_models.training.head_graph import BaseGraphError
     from scatterlens_models.training.transfer import TransferError
     from scatterlens_models.training.transfer import transfer as adapt

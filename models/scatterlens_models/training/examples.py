@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from scatterlens_models.preprocess import shrink
-from scatterlens_models.synthetic.dataset import Shards
+from scatterlens_models.synthetic.shards import Shards
 
 EVIDENCE_SIDE = 16
 """Cells of stored evidence: the finest last map of the slim networks."""
@@ -49,12 +49,17 @@ def load_evidence(shards: Shards, count: int) -> torch.Tensor:
     found = torch.empty((count, shards.labels.shape[1], side, side), dtype=torch.uint8)
     for start in range(0, count, 256):
         stop = min(start + 256, count)
-        weights = torch.from_numpy(shards.evidence(slice(start, stop))).float()
-        pooled = functional.avg_pool2d(weights, weights.shape[-1] // side)
-        # Scaled to the full range again, so that thin evidence outlives the rounding.
-        pooled *= 255 / pooled.amax(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-        found[start:stop] = pooled.round().to(torch.uint8)
+        found[start:stop] = pool_evidence(shards.evidence(slice(start, stop)))
     return found
+
+
+def pool_evidence(weights_NAHW: np.ndarray) -> torch.Tensor:
+    """Evidence weights of the simulator (uint8) on the grid of an example."""
+    weights = torch.from_numpy(weights_NAHW).float()
+    pooled = functional.avg_pool2d(weights, weights.shape[-1] // EVIDENCE_SIDE)
+    # Scaled to the full range again, so that thin evidence outlives the rounding.
+    pooled *= 255 / pooled.amax(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    return pooled.round().to(torch.uint8)
 
 
 def halve(x_BCHW: torch.Tensor) -> torch.Tensor:

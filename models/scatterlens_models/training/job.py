@@ -93,8 +93,8 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
         torch.set_num_threads(job.threads)
         say(Line(stage="load"))
         manifest = _dataset(job)
-        recipe = _recipe(job, manifest)
         base = None if job.base is None else load_bundle(job.base)
+        recipe = _recipe(job, manifest, base)
         learned = _learned(job, manifest, base)
         training = _load(job, manifest, recipe, "train", say)
         validation = _load(job, manifest, recipe, "validation", say)
@@ -174,7 +174,8 @@ def _dataset(job: Job) -> Manifest:
     return made
 
 
-def _recipe(job: Job, manifest: Manifest) -> Recipe:
+def _recipe(job: Job, manifest: Manifest, base: Bundle | None) -> Recipe:
+    """The recipe that is asked for; a network that goes on is trained as it was before."""
     method = job.recipe.removeprefix("slim-")
     if method not in METHODS or not job.recipe.startswith("slim-"):
         raise JobFileError(
@@ -185,18 +186,16 @@ def _recipe(job: Job, manifest: Manifest) -> Recipe:
         raise JobFileError(
             f"{unknown[0]!r} of a recipe cannot be set: choose among {', '.join(sorted(possible))}"
         )
-    recipe = dataclasses.replace(slim(method), vocabulary=manifest.vocabulary.name)
+    recipe = slim(method)
+    if base is not None and base.method == method:
+        recipe = Recipe(**base.content["recipe"])
+    recipe = dataclasses.replace(recipe, vocabulary=manifest.vocabulary.name, start="")
     if job.start is not None:
         recipe = continued(recipe, job.start)
     try:
         recipe = dataclasses.replace(recipe, **job.overrides)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError) as error:
         raise JobFileError(f"overrides: {error}: correct the value") from error
-    if recipe.evidence_weight:
-        raise JobFileError(
-            "`evidence_weight` asks where labels are true, which datasets do not say: leave it at"
-            " 0, or train on shards by `scatterlens train`"
-        )
     return recipe
 
 
@@ -213,8 +212,10 @@ def _load(
             left = (now - started) / done * (count - done)
             say(Line(stage="load", share=done / count, eta_seconds=left))
 
+    # Only what is learned from says where it is true; the others are asked what is there.
+    asked = recipe.evidence_weight > 0 and split == "train"
     return load_dataset(
-        manifest, recipe.input_size, split, _CACHE, job.blobs, job.shards, report=report
+        manifest, recipe.input_size, split, _CACHE, job.blobs, job.shards, report, asked
     )
 
 
@@ -245,7 +246,8 @@ def _pretrain(
             " recipes, or leave `pretrain_passes` out"
         )
     weights = None if training.weights is None else training.weights[real:]
-    simulated = Examples(training.x[real:], training.labels[real:], weights)
+    evidence = None if training.evidence is None else training.evidence[real:]
+    simulated = Examples(training.x[real:], training.labels[real:], weights, evidence)
     first = dataclasses.replace(recipe, passes=job.pretrain_passes)
     folder = Path(PRETRAIN_FOLDER)
     _train("pretrain", first, simulated, watched, folder, job, say)

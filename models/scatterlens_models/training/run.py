@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from scatterlens_models.bundle import Bundle
-from scatterlens_models.synthetic.dataset import open_shards
+from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
 from scatterlens_models.training.curve import Progress
 from scatterlens_models.training.examples import load_examples

@@ -22,13 +22,16 @@ and ring the bell *after* it.
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
-  `get_render` `models_of` `job_states`
+  `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
   `export_labels` `list_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
   `run_metrics`
 - telling: `events_after` `last_event_id`
+- models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
+  `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
+- looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
 
 `sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations and
@@ -40,6 +43,7 @@ database is away or full: answer 503.
 from scatterlens_service.ledger.annotations import (
     all_annotations,
     annotations_of,
+    asked_versions,
     get_annotation,
     get_render,
     models_of,
@@ -81,6 +85,32 @@ from scatterlens_service.ledger.labels import (
     label_history,
     newest_label,
     put_labels,
+)
+from scatterlens_service.ledger.models import (
+    CANDIDATE,
+    PRODUCTION,
+    ModelRow,
+    NewModel,
+    PromotionRow,
+    active_models,
+    add_model,
+    add_promotion,
+    get_aliases,
+    get_model,
+    hold_production,
+    list_models,
+    open_versions,
+    promotions,
+    put_alias,
+    put_gate,
+    version_before,
+)
+from scatterlens_service.ledger.reannotations import (
+    ReannotationRow,
+    has_reannotations,
+    list_reannotations,
+    queue_old_frames,
+    request_reannotation,
 )
 from scatterlens_service.ledger.records import (
     EventRow,
@@ -152,8 +182,10 @@ from scatterlens_service.ledger.workers import forget_worker, seen_workers
 
 __all__ = [
     "BATCH",
+    "CANDIDATE",
     "DEFAULT_DAYS",
     "LIVE",
+    "PRODUCTION",
     "QUEUES",
     "RENDER",
     "ROLES",
@@ -173,12 +205,16 @@ __all__ = [
     "Lease",
     "LeasedJob",
     "LeasedRun",
+    "ModelRow",
     "ModelVersion",
     "NewAnnotation",
     "NewFrame",
+    "NewModel",
     "NewRun",
     "Principal",
+    "PromotionRow",
     "QueueStatus",
+    "ReannotationRow",
     "ReviewRow",
     "ReviewRows",
     "RunRow",
@@ -193,9 +229,13 @@ __all__ = [
     "WorkerReport",
     "WorkerRole",
     "abandon",
+    "active_models",
+    "add_model",
+    "add_promotion",
     "advance_run",
     "all_annotations",
     "annotations_of",
+    "asked_versions",
     "authenticate",
     "cancel_run",
     "complete",
@@ -209,16 +249,20 @@ __all__ = [
     "export_labels",
     "fail",
     "forget_worker",
+    "get_aliases",
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_model",
     "get_render",
     "get_run",
     "has_expired",
     "has_queued",
     "has_queued_run",
+    "has_reannotations",
     "heartbeat",
     "hold_labels",
+    "hold_production",
     "is_run_due",
     "job_states",
     "label_history",
@@ -227,13 +271,20 @@ __all__ = [
     "lease_run",
     "list_frames",
     "list_keys",
+    "list_models",
+    "list_reannotations",
     "list_review",
     "list_runs",
     "models_of",
     "newest_label",
     "open_engine",
+    "open_versions",
+    "promotions",
+    "put_alias",
+    "put_gate",
     "put_labels",
     "queue_jobs",
+    "queue_old_frames",
     "queue_render",
     "queue_run",
     "queue_run_by_policy",
@@ -243,10 +294,12 @@ __all__ = [
     "refuse_run",
     "release",
     "remember_request",
+    "request_reannotation",
     "revoke_key",
     "run_metrics",
     "seen_workers",
     "submit",
     "sweep",
+    "version_before",
     "writing",
 ]

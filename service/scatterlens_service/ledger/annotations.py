@@ -39,6 +39,16 @@ def all_annotations(session: Session, frame_id: str) -> list[StoredAnnotation]:
     return _records(session, session.execute(asked).all())
 
 
+def asked_versions(session: Session, frame_id: str) -> list[str]:
+    """Model versions that were asked about this frame, first asked first, decided or not."""
+    rows = session.scalars(
+        select(Job.model_version)
+        .where(Job.frame_id == frame_id, Job.kind == "annotate")
+        .order_by(Job.id)
+    )
+    return [version for version in rows if version is not None]
+
+
 def models_of(session: Session, frame_id: str) -> list[ModelVersion]:
     """Model versions with an annotation of this frame, oldest annotation first."""
     rows = session.execute(

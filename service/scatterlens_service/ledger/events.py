@@ -1,9 +1,9 @@
-"""What happened to frames and training runs, in an order that readers can resume from."""
+"""What happened to frames, training runs and models, in an order to resume from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
@@ -52,13 +52,16 @@ def last_event_id(session: Session) -> int:
 def events_after(
     session: Session, after: int, *, sees: Principal | None = None, limit: int = 500
 ) -> list[EventRow]:
-    """Events with an id above `after`, oldest first, of the frames that `sees` may see.
+    """Events with an id above `after`, oldest first, as far as `sees` may see them.
 
-    Those of no frame are for keys that see all frames.
+    That is: of the frames it may see, of models, and, where it sees all frames, of training runs.
     """
     rows = session.scalars(
         select(Event)
-        .where(Event.id > after, frame_is_visible(Event.frame_id, sees))
+        .where(
+            Event.id > after,
+            or_(Event.kind == "model", frame_is_visible(Event.frame_id, sees)),
+        )
         .order_by(Event.id)
         .limit(limit)
     )
@@ -73,6 +76,7 @@ def events_after(
             tags=tuple(row.tags),
             time=to_datetime(row.time),
             details=row.details,
+            change=row.change,
         )
         for row in rows
     ]

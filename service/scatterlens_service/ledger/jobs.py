@@ -130,7 +130,11 @@ def heartbeat(
     session: Session, worker: WorkerReport, held: Collection[Lease], lease_seconds: float
 ) -> int:
     """Report a worker and prolong the leases it still holds; returns how many those are."""
-    report = {**asdict(worker), "models": list(worker.models)}
+    report = {
+        **asdict(worker),
+        "models": list(worker.models),
+        "refused": dict(worker.refused) or None,
+    }
     seen = session.merge(Worker(**report, seen=0.0))
     session.flush()
     session.execute(update(Worker).where(Worker.id == seen.id).values(seen=Clock()))

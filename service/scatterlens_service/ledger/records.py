@@ -200,15 +200,19 @@ class FrameRows:
 
 @dataclass(frozen=True)
 class EventRow:
-    """A change of a frame's state or labels, or of a training run."""
+    """A change of a frame's state or labels, of a training run, or of the models."""
 
     id: int
     kind: str
     frame_id: str | None
+    """None where the event is of no frame."""
     model: ModelVersion | None
     tags: tuple[str, ...]
     time: datetime
     details: Mapping[str, Any] | None = None
+    """Of a training run."""
+    change: str | None = None
+    """What happened to a model."""
 
 
 WorkerRole = Literal["annotate", "train"]
@@ -222,7 +226,10 @@ class WorkerReport:
     device: str
     provider: str
     models: tuple[str, ...] = ()
+    """Versions it holds."""
     role: WorkerRole = "annotate"
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Versions that it should hold and cannot, with the reason."""
 
 
 @dataclass(frozen=True)

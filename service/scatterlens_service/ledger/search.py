@@ -85,11 +85,11 @@ def list_frames(
     """
     newer = aliased(Submission)
     query = _rows(production).where(
-        _said(Submission, wanted, sees),
+        sent_as(Submission, wanted, sees),
         ~exists().where(
             newer.frame_id == Submission.frame_id,
             newer.id > Submission.id,
-            _said(newer, wanted, sees),
+            sent_as(newer, wanted, sees),
         ),
     )
     for term in wanted.tags:
@@ -165,7 +165,8 @@ def _rows(production: str):
     )
 
 
-def _said(submission: Any, wanted: FrameFilter, sees: Principal | None) -> ColumnElement[bool]:
+def sent_as(submission: Any, wanted: FrameFilter, sees: Principal | None) -> ColumnElement[bool]:
+    """Condition on (an alias of) `Submission`: who sent it, when, and as what."""
     condition = submission_is_visible(submission, sees)
     for name in ("proposal", "beamline", "scan"):
         value = getattr(wanted, name)

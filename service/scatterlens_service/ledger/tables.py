@@ -253,17 +253,21 @@ class Run(Table):
 
 
 class Event(Table):
-    """A frame changed its state or its labels, or a training run its own; ids appear to readers
-    in growing order."""
+    """A frame changed its state or its labels, a training run its own, or the models changed.
+
+    Ids appear to readers in growing order.
+    """
 
     __tablename__ = "events"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined | labelled | training"""
+    """submitted | done | failed | quarantined | labelled | training | model"""
     frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
     """NULL where the event is of no frame."""
+    change: Mapped[str | None] = mapped_column(String(16))
+    """What happened to a model: registered | gated | promoted | rolled_back."""
     model_name: Mapped[str | None] = mapped_column(String(100))
     model_version: Mapped[str | None] = mapped_column(String(12))
     tags: Mapped[list[str]] = mapped_column(JSON)
@@ -305,4 +309,6 @@ class Worker(Table):
     """Versions it holds."""
     role: Mapped[str] = mapped_column(String(16))
     """annotate | train"""
+    refused: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """Versions that it should hold and cannot, with the reason."""
     seen: Mapped[float] = mapped_column(Double)

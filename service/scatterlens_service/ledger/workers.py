@@ -20,7 +20,9 @@ def seen_workers(
     )
     return tuple(
         SeenWorker(
-            WorkerReport(row.id, row.device, row.provider, tuple(row.models), role),
+            WorkerReport(
+                row.id, row.device, row.provider, tuple(row.models), role, row.refused or {}
+            ),
             max(0.0, seconds),
         )
         for row, seconds in rows

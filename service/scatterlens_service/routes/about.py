@@ -1,4 +1,4 @@
-"""What the service knows and how it is: attributes, models, health."""
+"""What the service knows and how it is: attributes, health."""
 
 from importlib.metadata import version
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from scatterlens.schemas import AttributeInfo, Health, ModelInfo, WorkerInfo
+from scatterlens.schemas import AttributeInfo, Health, WorkerInfo
 from scatterlens_service import ledger
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
 from scatterlens_service.errors import ProblemError, problem_responses
@@ -38,27 +38,6 @@ def list_attributes(_caller: Reader, model: ChosenModel) -> list[AttributeInfo]:
     ]
 
 
-@router.get("/models", responses=problem_responses(401, 403, 422, 500, 503))
-def list_models(gateway: GatewayDep, _caller: Reader) -> list[ModelInfo]:
-    """List the model versions that may be asked for, production first."""
-    catalogue = gateway.catalogue
-    return [
-        ModelInfo(
-            name=bundle.name,
-            version=bundle.version,
-            method=bundle.method,
-            vocabulary=bundle.vocabulary.name,
-            input_size=bundle.preprocess.size,
-            active=bundle in catalogue.active,
-            production=bundle is catalogue.production,
-            attention_names=list(bundle.attention_names),
-            gradient_maps=list(bundle.gradient_maps),
-            metrics=bundle.metrics,
-        )
-        for bundle in catalogue.bundles
-    ]
-
-
 @router.get("/health", responses=problem_responses(401, 403, 422, 500, 503))
 def read_health(gateway: GatewayDep, _caller: Reader) -> Health:
     """Tell how full the queue is, which workers run on what, and what is wrong."""
@@ -70,10 +49,11 @@ def read_health(gateway: GatewayDep, _caller: Reader) -> Health:
             device=seen.report.device,
             provider=seen.report.provider,
             seen_seconds_ago=round(seen.seen_seconds_ago, 3),
+            models=list(seen.report.models),
         )
         for seen in status.workers
     ]
-    problems = _problems(status)
+    problems = [*_problems(status), *gateway.catalogue.problems]
     try:
         gateway.admission.check()
     except ProblemError as refusal:
@@ -100,6 +80,11 @@ def _problems(status: ledger.QueueStatus) -> list[str]:
                 f"Worker {seen.report.id} was asked to run on {seen.report.device},"
                 f" it runs on {seen.report.provider}."
             )
+    problems += [
+        f"Worker {seen.report.id} cannot load model {version}: {reason}"
+        for seen in status.workers
+        for version, reason in seen.report.refused.items()
+    ]
     if status.oldest_queued_seconds is not None and status.oldest_queued_seconds > _OLD_SECONDS:
         problems.append(f"A frame has been waiting for {status.oldest_queued_seconds:.0f} s.")
     return problems

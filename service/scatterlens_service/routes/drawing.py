@@ -11,7 +11,7 @@ from scatterlens_models.overlay import overlay
 from scatterlens_models.stored import StoredAnnotation
 from scatterlens_service import ledger, overlays
 from scatterlens_service.caching import answer_unchanged, make_etag, private
-from scatterlens_service.deps import ChosenModel, GatewayDep, VisibleFrame
+from scatterlens_service.deps import FrameModel, GatewayDep, VisibleFrame
 from scatterlens_service.errors import NotFoundError, NotReadyError, problem_responses
 
 Colormap = Literal["gray", "viridis", "magma", "inferno"]
@@ -77,7 +77,7 @@ class Drawable:
 
 
 def find_drawable(
-    request: Request, gateway: GatewayDep, frame: VisibleFrame, model: ChosenModel
+    request: Request, gateway: GatewayDep, frame: VisibleFrame, model: FrameModel
 ) -> Drawable:
     """Find what a model's worker stored about a frame; `NotReadyError` where there is nothing."""
     with ledger.reading(gateway.engine) as session:

@@ -36,7 +36,7 @@ async def follow_events(
     after: EventId | None = None,
     last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> StreamingResponse:
-    """Tell of frames that change their state or labels, from now on or from after a given event.
+    """Tell of changes of frames, labels and models, from now on or from after a given event.
 
     Without `after` and `Last-Event-ID` only what happens from now on is told.
     """

@@ -123,16 +123,14 @@ async def submit_frames(
     """
     body = limit_body(request, gateway.settings.max_body_bytes)
     selection = read_selection(frames)
-    active = gateway.catalogue.active
-    asked = () if model is None else (find_model(gateway, model),)
+    asked = None if model is None else find_model(gateway, model)
     await run_in_threadpool(gateway.admission.check)
 
     intake = partial(
         Intake,
         caller=caller,
         selection=selection,
-        # The model that is asked for comes first: its state is the one answered.
-        models=(*asked, *(bundle for bundle in active if bundle not in asked)),
+        asked=asked,
         idempotency_key=idempotency_key,
     )
     if request.headers.get("content-type", "").startswith("multipart/form-data"):

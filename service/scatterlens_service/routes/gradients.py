@@ -14,7 +14,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.stored import StoredAnnotation
 from scatterlens_service import ledger
 from scatterlens_service.bundles import to_model_version
-from scatterlens_service.deps import ChosenModel, GatewayDep, VisibleFrame
+from scatterlens_service.deps import FrameModel, GatewayDep, VisibleFrame
 from scatterlens_service.errors import NotFoundError, NotReadyError, problem_responses
 from scatterlens_service.gradients import parameters_of, unpack_maps
 from scatterlens_service.resources import Gateway
@@ -103,7 +103,7 @@ def _asked(
     request: Request,
     gateway: GatewayDep,
     frame: VisibleFrame,
-    model: ChosenModel,
+    model: FrameModel,
     method: str,
     attribute: str,
     wait: Wait = 0.0,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from scatterlens_models.preprocess import expand
 from scatterlens_models.stored import StoredAnnotation
 from scatterlens_service import overlays
-from scatterlens_service.deps import ChosenModel
+from scatterlens_service.deps import FrameModel
 from scatterlens_service.errors import NotReadyError
 from scatterlens_service.routes.drawing import (
     NPY,
@@ -54,7 +54,7 @@ def read_preview(annotated: AnnotatedFrame) -> Response:
 
 @router.get("/overlays/{attribute}.png", response_class=Response, responses=PNG)
 def draw_overlay(
-    annotated: AnnotatedFrame, model: ChosenModel, attribute: str, style: MapStyle
+    annotated: AnnotatedFrame, model: FrameModel, attribute: str, style: MapStyle
 ) -> Response:
     """Draw where a model saw an attribute, on the frame.
 
@@ -72,7 +72,7 @@ def draw_overlay(
 
 @router.get("/overlays/{attribute}.npy", response_class=Response, responses=NPY)
 def read_overlay(
-    annotated: AnnotatedFrame, model: ChosenModel, attribute: str, space: Space = "detector"
+    annotated: AnnotatedFrame, model: FrameModel, attribute: str, space: Space = "detector"
 ) -> Response:
     """Give the signed map of an attribute."""
     position = position_of("attribute", attribute, model.vocabulary.ids)
@@ -85,7 +85,7 @@ def read_overlay(
 
 @router.get("/attention/{name}.png", response_class=Response, responses=PNG)
 def draw_attention(
-    annotated: AnnotatedFrame, model: ChosenModel, name: str, style: MapStyle
+    annotated: AnnotatedFrame, model: FrameModel, name: str, style: MapStyle
 ) -> Response:
     """Draw what the network attends to for any attribute, from the map's minimum to its maximum.
 
@@ -103,7 +103,7 @@ def draw_attention(
 
 @router.get("/attention/{name}.npy", response_class=Response, responses=NPY)
 def read_attention(
-    annotated: AnnotatedFrame, model: ChosenModel, name: str, space: Space = "detector"
+    annotated: AnnotatedFrame, model: FrameModel, name: str, space: Space = "detector"
 ) -> Response:
     """Give an attention map."""
     position = position_of("attention map", name, model.attention_names)

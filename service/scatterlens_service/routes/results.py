@@ -12,7 +12,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.agreement import compare
 from scatterlens_service.caching import answer_unchanged, make_etag, private
-from scatterlens_service.deps import ChosenModel, GatewayDep, Reader, VisibleFrame
+from scatterlens_service.deps import FrameModel, GatewayDep, Reader, VisibleFrame
 from scatterlens_service.errors import NotFoundError, problem_responses
 from scatterlens_service.resources import Gateway
 from scatterlens_service.waiting import Wait, wait_for
@@ -40,7 +40,7 @@ async def read_annotation(
     gateway: GatewayDep,
     caller: Reader,
     frame: VisibleFrame,
-    model: ChosenModel,
+    model: FrameModel,
     wait: Wait = 0.0,
 ) -> Annotation:
     """Tell what a model says about a frame; waits for it if asked to.

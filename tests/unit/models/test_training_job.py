@@ -219,7 +219,6 @@ def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path
         ("batch", thin, {"attributes": ()}, "bad_dataset", "fill a batch"),
         ("recipe", MEMBERS, {"recipe": "slim-nothing"}, "bad_job", "aam"),
         ("override", MEMBERS, {"overrides": {"sede": 1}}, "bad_job", "seed"),
-        ("evidence", MEMBERS, {"overrides": {"evidence_weight": 0.5}}, "bad_job", "shards"),
         ("damaged", MEMBERS, old, "bad_checkpoint", "read"),
     ]:
         folder = make_run(name, members, **changes)

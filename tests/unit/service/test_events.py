@@ -1,26 +1,10 @@
 """The event stream: live, resumable, and only of what the caller may see."""
 
 import itertools
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import httpx2
 import pytest
 
-from support.gateway import picture
-
-
-@contextmanager
-def follow(live: str, key: dict[str, str], **params: object) -> Iterator[Iterator[dict]]:
-    with httpx2.Client(headers=key, timeout=10) as http:
-        address = f"{live}/api/v1/events"
-        with http.stream("GET", address, params=params) as response:
-            assert response.status_code == 200
-            assert response.headers["content-type"].startswith("text/event-stream")
-            lines = response.iter_lines()
-            assert next(lines).startswith(":")
-            yield (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+from support.gateway import follow, picture
 
 
 @pytest.fixture

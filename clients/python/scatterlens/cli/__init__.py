@@ -31,6 +31,7 @@ class Listed:
 _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
     "explain": "scatterlens.cli.explain:explain",
+    "models": "scatterlens.cli.models:models",
     "show": "scatterlens.cli.show:show",
     "training": "scatterlens.cli.training:training",
     "watch": "scatterlens.cli.watch:watch",
@@ -45,7 +46,8 @@ _LISTED = {
     "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),
     "trainer": Listed("Start a trainer for a gateway that runs elsewhere.", "all"),
     "training": Listed("Have models trained from corrections, and follow them."),
-    "models": Listed("List, check and install model bundles.", "frames"),
+    "gate": Listed("Measure a registered model against production.", "worker"),
+    "models": Listed("Register, promote and check models."),
     "synth": Listed("Simulate labelled frames.", "train"),
     "train": Listed("Train a network and export it as a bundle.", "train"),
     "evaluate": Listed("Measure a bundle on labelled frames.", "train"),
