@@ -44,6 +44,9 @@ unit: .venv/testing.stamp  ## Unit, contract and integration tests
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
 
+loop: .venv/testing.stamp  ## Correct, train, judge, promote on real parts: DATA=real frames, SHARDS=bench-v1/test
+	PYTHONPATH=tests $(BIN)/python -m support.learning_loop --real $(DATA) --shards $(SHARDS)
+
 chaos: .venv/testing.stamp  ## Kill a hundred workers over one ledger
 	$(BIN)/pytest -m chaos
 
@@ -59,4 +62,4 @@ bench-train: .venv/testing.stamp  ## Training frames a second on one core, and w
 openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
-.PHONY: help run test lint unit scenario chaos bench-path bench-synth bench-train openapi system-packages
+.PHONY: help run test lint unit scenario loop chaos bench-path bench-synth bench-train openapi system-packages

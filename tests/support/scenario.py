@@ -245,7 +245,7 @@ def _wait_until_ready(
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end and gateway.poll() is None:
         time.sleep(0.2)
-        url = _address(service)
+        url = address_of(service)
         if url is None:
             continue
         engine = ledger.open_engine(service.database)
@@ -258,7 +258,7 @@ def _wait_until_ready(
     raise RuntimeError("the service did not become ready")
 
 
-def _address(service: Service) -> str | None:
+def address_of(service: Service) -> str | None:
     """Where the gateway, the process that was started first, says it listens."""
     for word in (service.home / "0.log").read_text().split():
         if word.startswith("http://127.0.0.1:"):
