@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402 - the number of threads is read at import
 from fabio.cbfimage import CbfImage  # noqa: E402
 
 from scatterlens_models.annotate import preview  # noqa: E402
-from scatterlens_models.bundle import find_bundle, load_bundle, shipped_bundles  # noqa: E402
+from scatterlens_models.bundle import DEFAULT_BUNDLE, bundle_folder, load_bundle  # noqa: E402
 from scatterlens_models.decoding import DecodeChild  # noqa: E402
 from scatterlens_models.preprocess import prepare  # noqa: E402
 from scatterlens_models.session import ModelSession  # noqa: E402
@@ -66,13 +66,10 @@ def measure(path: Path, session: ModelSession, repeat: int) -> dict[str, list[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--bundle", default=next(iter(sorted(shipped_bundles())), None))
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--repeat", type=int, default=50)
     given = parser.parse_args()
-    if given.bundle is None:
-        raise SystemExit("no bundle is shipped with this checkout: name one by --bundle")
-    path = Path(given.bundle)
-    bundle = load_bundle(path if path.is_dir() else find_bundle(given.bundle))
+    bundle = load_bundle(bundle_folder(given.bundle))
     with tempfile.TemporaryDirectory() as folder:
         file = given.file or Path(folder) / "pilatus_2m.cbf"
         if given.file is None:

@@ -22,6 +22,8 @@ FORMAT = 1
 CARD = "card.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NOVELTY_BYTES = 256 * 2**20
+DEFAULT_BUNDLE = "slim-resnet18"
+"""The best of the shipped bundles that answer within 100 ms on one core; see docs/models.md."""
 _SHIPPED = Path(__file__).parent / "bundles"
 
 

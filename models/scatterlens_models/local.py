@@ -19,10 +19,8 @@ import numpy as np
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames
 from scatterlens_models.bundle import (
     Bundle,
-    BundleError,
     find_bundle,
     load_bundle,
-    shipped_bundles,
 )
 from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
@@ -203,13 +201,10 @@ def _shared(model: str | None) -> LocalAnnotator:
 
 
 def _bundle_path(model: str | None) -> Path:
-    """Folder of the model asked for by name or by its folder, or of the first one shipped."""
+    """Folder of the model asked for by name or by its folder, or of the default one."""
     if model is not None and (Path(model) / "bundle.json").is_file():
         return Path(model)
-    name = model or next(iter(sorted(shipped_bundles())), None)
-    if name is None:
-        raise BundleError("no bundle is shipped with this installation; name one by --model")
-    return find_bundle(name, _home())
+    return find_bundle(model or DEFAULT_BUNDLE, _home())
 
 
 def _home() -> Path:

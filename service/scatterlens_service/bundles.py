@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatterlens_models.bundle import (
+    DEFAULT_BUNDLE,
     Bundle,
     BundleError,
     bundle_digest,
@@ -18,10 +19,6 @@ from scatterlens_service.ledger.records import ModelVersion
 from scatterlens_service.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-
-class NoModelError(LookupError):
-    """There is no bundle to serve: install one, or name one in SCATTERLENS_ACTIVE_MODELS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +42,14 @@ class Configured:
 
 
 def read_configured(settings: Settings, *, promoted: bool = False) -> Configured:
-    """Verified bundles that the settings name, or all that are shipped.
+    """Verified bundles that the settings name, or the default one.
 
     Where another version was `promoted`, the first may be missing or damaged.
 
     Raises:
-        NoModelError: nothing is shipped and nothing is named.
         BundleError: a named bundle is missing or damaged.
     """
-    names = settings.active_models or tuple(sorted(shipped_bundles()))
-    if not names:
-        raise NoModelError(
-            "no bundle is shipped with this installation; put one into"
-            f" {settings.bundle_folder} and name it in SCATTERLENS_ACTIVE_MODELS"
-        )
+    names = settings.active_models or (DEFAULT_BUNDLE,)
     try:
         first = load_bundle(find_bundle(names[0], settings.home))
     except BundleError as error:

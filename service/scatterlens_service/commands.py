@@ -22,7 +22,7 @@ from scatterlens.connection import Connection, read_connection, write_connection
 from scatterlens_models.bundle import BundleError
 from scatterlens_service import ledger
 from scatterlens_service.app import create_app
-from scatterlens_service.bundles import NoModelError, read_configured
+from scatterlens_service.bundles import read_configured
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
@@ -66,7 +66,7 @@ def serve(
             promoted = ledger.PRODUCTION in ledger.get_aliases(session)
         read_configured(settings, promoted=promoted)
         listener = _listen(host, port)
-    except (BundleError, NoModelError, PortError) as error:
+    except (BundleError, PortError) as error:
         errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
         raise typer.Exit(2) from None
     url = _url(host, listener)

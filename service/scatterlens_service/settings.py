@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     """Celery broker that rings workers; None = embedded, the worker polls."""
     active_models: Annotated[tuple[str, ...], NoDecode] = ()
     """Bundle names, comma-separated; each frame gets one job for each, the first is production.
-    Empty = every shipped bundle."""
+    Empty = the default bundle."""
 
     max_body_bytes: int = Field(default=256 * 2**20, gt=0)
     max_bundle_bytes: int = Field(default=2**30, gt=0)

@@ -24,12 +24,11 @@ import numpy as np
 from sqlalchemy import text
 
 from scatterlens import Client
-from scatterlens_models.bundle import shipped_bundles
+from scatterlens_models.bundle import DEFAULT_BUNDLE
 from scatterlens_models.local import LocalAnnotator
 from scatterlens_service import ledger
 from scatterlens_service.settings import Settings
 from support import servers
-from support.bundles import make_bundle
 from support.poison import make_poison
 
 CLIENTS = 8
@@ -111,10 +110,9 @@ def read_items(real: Path) -> list[Item]:
 
 def annotate_locally(items: Sequence[Item], home: Path) -> Local:
     """What the same model says without any service."""
-    name = prepare_home(home)
     os.environ["SCATTERLENS_HOME"] = str(home)
     answers: Local = {}
-    with LocalAnnotator(name) as annotator:
+    with LocalAnnotator(DEFAULT_BUNDLE) as annotator:
         for path, frame in items:
             (answer,) = annotator.annotate(path, str(frame))
             answers[path.name, frame] = {
@@ -123,18 +121,9 @@ def annotate_locally(items: Sequence[Item], home: Path) -> Local:
     return answers
 
 
-def prepare_home(home: Path) -> str:
-    """Name of the model: the first shipped one, else a linear one installed in `home`."""
-    if shipped := sorted(shipped_bundles()):
-        return shipped[0]
-    if not (home / "bundles" / "linear").exists():
-        make_bundle(home / "bundles")
-    return "linear"
-
-
 def run_embedded(items: Sequence[Item], poison: bytes, local: Local, home: Path) -> Outcome:
     """Gateway, SQLite, and a supervised worker that is killed while it works."""
-    service = Service(home, SCATTERLENS_ACTIVE_MODELS=prepare_home(home))
+    service = Service(home)
     began = time.monotonic()
     try:
         gateway = service.start("serve", "--port", "0")
@@ -157,7 +146,6 @@ def run_deployed(items: Sequence[Item], poison: bytes, local: Local, home: Path)
     with servers.postgres() as database, _redis() as redis:
         service = Service(
             home,
-            SCATTERLENS_ACTIVE_MODELS=prepare_home(home),
             SCATTERLENS_DATABASE_URL=database,
             SCATTERLENS_REDIS_URL=redis.url,
         )

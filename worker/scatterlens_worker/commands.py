@@ -12,7 +12,6 @@ from rich.console import Console
 
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.session import DeviceError
-from scatterlens_service.bundles import NoModelError
 from scatterlens_service.ledger import QUEUES
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
@@ -39,7 +38,7 @@ def worker(
     try:
         migrate(settings.database)
         runtime = Runtime(settings, device, require_gpu)
-    except (BundleError, DeviceError, NoModelError) as error:
+    except (BundleError, DeviceError) as error:
         Console(stderr=True).print(f"[red]The worker cannot start:[/] {error}")
         raise typer.Exit(2) from None
     with runtime:

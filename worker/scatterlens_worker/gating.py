@@ -19,7 +19,7 @@ from scatterlens_models.evaluation.gate_frames import NoGateError, run_gate
 from scatterlens_models.evaluation.gate_table import gate_table
 from scatterlens_models.synthetic.shards import BrokenShardError
 from scatterlens_service import ledger, registry
-from scatterlens_service.bundles import NoModelError, load_version
+from scatterlens_service.bundles import load_version
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.settings import Settings
 
@@ -88,7 +88,7 @@ def gate(
 
 
 UNMEASURED = (
-    *(BundleError, BrokenShardError, DatasetError, NoGateError, NoModelError),
+    *(BundleError, BrokenShardError, DatasetError, NoGateError),
     registry.UnknownVersionError,
 )
 

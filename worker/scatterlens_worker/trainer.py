@@ -31,7 +31,6 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.vocabulary import UnknownVocabularyError
 from scatterlens_service import ledger, registry
-from scatterlens_service.bundles import NoModelError
 from scatterlens_service.ledger import LeasedRun, Verdict
 from scatterlens_service.settings import Settings
 from scatterlens_worker.gating import UNMEASURED, gate_version
@@ -125,7 +124,7 @@ def train_one(trainer: Trainer) -> bool:
 def _work(trainer: Trainer, leased: LeasedRun) -> None:
     try:
         folder = prepare_run(trainer.settings, trainer.engine, leased)
-    except (StartError, BundleError, NoModelError, UnknownVocabularyError) as error:
+    except (StartError, BundleError, UnknownVocabularyError) as error:
         with ledger.writing(trainer.engine) as session:
             ledger.refuse_run(session, leased, refusal(error))
         return

@@ -56,7 +56,8 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
     vocabulary = load_vocabulary(request.vocabulary or production.vocabulary.name)
     folder.mkdir(parents=True, exist_ok=True)
     _export_labels(engine, vocabulary, folder / _LABELS_FILE)
-    base, run = _find_start(settings, engine, request, production)
+    recipe = request.recipe or f"slim-{production.method}"
+    base, run = _find_start(settings, engine, request.start, recipe, production)
     start = None
     # Copied: a bundle may be replaced and a folder cleared while the run is going on.
     if base is not None:
@@ -69,9 +70,9 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
             shutil.copyfile(run / TRAIN_FOLDER / name, folder / _START_FOLDER / name)
         start = Path(_START_FOLDER, START_FILES[0])
     job = Job(
-        recipe=request.recipe,
+        recipe=recipe,
         overrides={**request.overrides, "passes": request.passes, "seed": request.seed},
-        name=request.name or request.recipe,
+        name=request.name or recipe,
         corrections=Corrections(
             labels=Path(_LABELS_FILE),
             vocabulary=vocabulary.name,
@@ -114,23 +115,22 @@ def _export_labels(engine: Engine, vocabulary: Vocabulary, path: Path) -> None:
 
 
 def _find_start(
-    settings: Settings, engine: Engine, request: TrainingRequest, production: Bundle
+    settings: Settings, engine: Engine, wanted: str, recipe: str, production: Bundle
 ) -> tuple[Bundle | None, Path | None]:
     """What to go on from: a bundle, or the folder of a run, or neither."""
-    if request.start == "nothing":
+    if wanted == "nothing":
         return None, None
-    if request.start == "auto":
-        fits = production.method == request.recipe.removeprefix("slim-")
+    if wanted == "auto":
+        fits = production.method == recipe.removeprefix("slim-")
         return (production if fits and _has_weights(production) else None), None
-    if request.start.startswith("run-"):
-        folder = settings.run_folder / request.start
+    if wanted.startswith("run-"):
+        folder = settings.run_folder / wanted
         if not (folder / RESULT_FILE).exists():
             raise StartError(
-                f"the run {request.start} has not come to its end: start from another, or from"
-                " nothing"
+                f"the run {wanted} has not come to its end: start from another, or from nothing"
             )
         return None, folder
-    bundle = _find_bundle(settings, engine, request.start)
+    bundle = _find_bundle(settings, engine, wanted)
     if not _has_weights(bundle):
         raise StartError(
             f"the bundle {bundle.name} {bundle.version} holds no weights to go on from: choose"

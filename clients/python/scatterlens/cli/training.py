@@ -19,7 +19,9 @@ _NO_PROGRESS = TrainingProgress(stage="load", share=0)
 
 @training.command("start")
 def start(
-    recipe: Annotated[str, typer.Option(help="slim-METHOD.")] = "slim-aam",
+    recipe: Annotated[
+        str | None, typer.Option(help="slim-METHOD; default: as production was trained.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the line of models.")] = None,
     start: Annotated[
         str, typer.Option(help="Weights to go on from: auto, nothing, a model or a run.")
@@ -76,7 +78,7 @@ def list_runs(url: options.Url = None, key: options.Key = None) -> None:
                 run.id,
                 f"{run.time.astimezone():%Y-%m-%d %H:%M}",
                 run.by,
-                run.request.recipe,
+                run.request.recipe or "production's",
                 run.state.value,
                 "" if at is None else f"{at.stage} {100 * at.share:.0f} %",
                 "" if reached is None else f"{reached:.3f}",
