@@ -1,6 +1,6 @@
 """What labels of a new beamline are worth: an adapted bundle beside the one it started from.
 
-    python benchmarks/transfer.py [--bundle slim-aam] [--real DIR] [--simulated] [--scratch PASSES]
+    python benchmarks/transfer.py [--bundle NAME] [--real DIR] [--simulated] [--scratch PASSES]
 
 With --real: 8, 16 and 24 labelled real frames of half A, judged on half B, whose sources nothing
 here has seen. With --simulated: 10 to 300 frames of one beamline that no split of the simulator
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scatterlens_models.bundle import Bundle, find_bundle, load_bundle
+from scatterlens_models.bundle import DEFAULT_BUNDLE, Bundle, bundle_folder, load_bundle
 from scatterlens_models.evaluation.metrics import average_precisions
 from scatterlens_models.evaluation.real import (
     decode_all,
@@ -227,7 +227,7 @@ def on_simulated(base: Bundle, draws: int, passes: int, method: str) -> list[str
 def main() -> None:
     """Print the tables asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", default="slim-aam", help="folder, or a shipped name")
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="folder, or a shipped name")
     parser.add_argument("--real", type=Path, help="folder of labelled real frames")
     parser.add_argument("--simulated", action="store_true")
     parser.add_argument("--draws", type=int, default=5)
@@ -235,8 +235,7 @@ def main() -> None:
     parser.add_argument("--method", default="vgg16", help="of the network from nothing")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    folder = Path(asked.bundle)
-    base = load_bundle(folder if folder.is_dir() else find_bundle(asked.bundle))
+    base = load_bundle(bundle_folder(asked.bundle))
     tables = []
     if asked.real is not None:
         tables.append(on_real(base, asked.real, asked.draws))

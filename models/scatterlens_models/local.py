@@ -18,6 +18,7 @@ import numpy as np
 
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames
 from scatterlens_models.bundle import (
+    DEFAULT_BUNDLE,
     Bundle,
     find_bundle,
     load_bundle,

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scatterlens_models.bundle import Bundle, BundleError, find_bundle, load_bundle
+from scatterlens_models.bundle import Bundle, BundleError, bundle_folder, load_bundle
 
 _console = Console()
 
@@ -44,7 +44,7 @@ def transfer(
     if (bundle.exists() and not (bundle / "bundle.json").is_file()) or bundle.is_file():
         raise typer.BadParameter(f"{bundle} exists and is no bundle: name a folder of its own")
     try:
-        loaded = load_bundle(Path(base) if Path(base).is_dir() else find_bundle(base))
+        loaded = load_bundle(bundle_folder(base))
         if bundle.resolve() == loaded.path.resolve():
             raise typer.BadParameter("--bundle is the bundle to start from: name another folder")
         members = read_csv(labels, loaded.vocabulary, frames)
