@@ -127,9 +127,7 @@ def run(real: Path, shards: Path, overrides: dict, passes: int, simulated: int) 
     with servers.postgres() as database, tempfile.TemporaryDirectory() as folder:
         redis, home = servers.Redis(), Path(folder)
         manifest = home / "half_b.jsonl"
-        _command(
-            "datasets", "import", "real", str(real), "--vocabulary", "aam20", "--out", manifest
-        )
+        _import_half_b(real, manifest)
         service = Service(
             home,
             SCATTERLENS_DATABASE_URL=database,
