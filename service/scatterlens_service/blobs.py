@@ -127,10 +127,10 @@ class BlobFolder:
         target = self.path(sha256)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
-            _fsync_folder(self.root)
+            fsync_folder(self.root)
         # Also where the file is kept already: the new bytes are known good, the old may not be.
         spooled.replace(target)
-        _fsync_folder(target.parent)
+        fsync_folder(target.parent)
         return sha256
 
 
@@ -139,7 +139,7 @@ def _require_digest(expected: str, found: str) -> None:
         raise BlobDamagedError(f"the kept file {expected} now hashes to {found}; send it again")
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from scatterlens_models.bundle import Bundle, BundleError, verify_bundle
+from scatterlens_service.blobs import fsync_folder
 from scatterlens_service.settings import Settings
 
 _MOST_FILES = 64
@@ -120,7 +121,7 @@ def install(settings: Settings, source: Path) -> Bundle:
             # Another process installed the same version meanwhile.
             if not _is_whole(target, arrived.version):
                 raise
-    _fsync_folder(settings.model_folder)
+    fsync_folder(settings.model_folder)
     return verify_bundle(target)
 
 
@@ -132,7 +133,7 @@ def _copy(source: Path, folder: Path) -> None:
             shutil.copyfileobj(original, copy)
             copy.flush()
             os.fsync(copy.fileno())
-    _fsync_folder(folder)
+    fsync_folder(folder)
 
 
 def _is_whole(folder: Path, version: str) -> bool:
@@ -140,11 +141,3 @@ def _is_whole(folder: Path, version: str) -> bool:
         return verify_bundle(folder).version == version
     except BundleError:
         return False
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -37,7 +37,7 @@ from scatterlens_models.vocabulary import load_vocabulary
 from scatterlens_service import ledger
 from support import servers
 from support.detector_files import npy
-from support.scenario import Service, address_of, read_items
+from support.scenario import Service, address_of, read_items, wait_until_decided
 
 ANNOTATED, CORRECTED = 40, 25
 _STREAM_SEED = 31_337
@@ -158,7 +158,7 @@ def run(real: Path, shards: Path, overrides: dict, passes: int, simulated: int) 
                 found.answers_after_rollback = _answers(client, stream.wait_for(3))
                 assert set(found.answers_after_rollback) == {found.production}
                 stream.close()
-                _wait_until_idle(database)
+                wait_until_decided(database)
             found.streamed = len(stream.sent)
             _count(database, found)
         except BaseException:
@@ -281,21 +281,6 @@ def _figures(report: GateReport) -> dict[str, object]:
 def _answers(client: Client, frame_ids: list[str]) -> dict[str, int]:
     versions = [client.result(frame_id, wait=120).model.version for frame_id in frame_ids]
     return dict(Counter(versions))
-
-
-def _wait_until_idle(database: str) -> None:
-    engine = ledger.open_engine(database)
-    end = time.monotonic() + 120
-    try:
-        while time.monotonic() < end:
-            with ledger.reading(engine) as session:
-                status = ledger.queue_status(session)
-            if status.queued + status.leased == 0:
-                return
-            time.sleep(0.2)
-    finally:
-        engine.dispose()
-    raise RuntimeError(f"not all was decided: {status}")
 
 
 def _count(database: str, found: Outcome) -> None:

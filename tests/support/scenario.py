@@ -132,7 +132,7 @@ def run_embedded(items: Sequence[Item], poison: bytes, local: Local, home: Path)
         third = len(deck) // 3
         submits = _send(service, key, deck[:third], victim=_worker_of(gateway.pid))
         submits += _send(service, key, deck[third:])
-        _wait_until_decided(service.database)
+        wait_until_decided(service.database)
         return _count("embedded", service.database, items, poison, local, submits, began)
     except Exception:
         print(service.logs(), file=sys.stderr)
@@ -165,7 +165,7 @@ def run_deployed(items: Sequence[Item], poison: bytes, local: Local, home: Path)
             redis.start()
             service.start("worker")
             submits += in_outage + _send(service, key, deck[2 * third :])
-            _wait_until_decided(database)
+            wait_until_decided(database)
             return _count(
                 "deployed", database, items, poison, local, submits, began, len(in_outage)
             )
@@ -282,7 +282,7 @@ def _kill_at_work(database: str, pid: int) -> None:
     raise RuntimeError(f"worker {pid} never held a lease")
 
 
-def _wait_until_decided(database: str) -> None:
+def wait_until_decided(database: str) -> None:
     engine = ledger.open_engine(database)
     end = time.monotonic() + _DONE_SECONDS
     try:
