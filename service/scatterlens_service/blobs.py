@@ -140,6 +140,7 @@ def _require_digest(expected: str, found: str) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
+    """Make sure that what was renamed into a folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
