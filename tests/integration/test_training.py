@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from scatterlens import Client
 from scatterlens.cli.training import training as command
 from scatterlens.connection import read_connection
-from scatterlens.errors import Forbidden, NotFound, TrainingFailed
+from scatterlens.errors import ApiError, Forbidden, NotFound, TrainingFailed
 from scatterlens.schemas import State
 from scatterlens_models.bundle import load_bundle
 from scatterlens_models.datasets.manifest import read_manifest
@@ -171,6 +171,27 @@ def test_labels_become_a_bundle_and_the_way_there_can_be_followed(client, home):
     assert second.id == manifest.id  # the same labels in the same splits
     learned = load_bundle(home / "runs" / newest.id / "bundle").content["provenance"]["training"]
     assert "64 frame passes; then dataset" in learned
+
+
+def test_a_run_goes_on_from_what_was_promoted_as_that_was_trained(client, home):
+    first = client.wait_for_training(client.train(**TINY).id, wait=120).result
+    model = client.model(first.version)
+    assert (model.run_id, model.aliases) == (client.trainings()[0].id, ["candidate"])
+    assert model.gate is None  # this service has no frames to judge by
+    with pytest.raises(ApiError, match="gate"):
+        client.promote_model(first.version, "it learned from us")
+    client.promote_model(first.version, "it learned from us", override=True)
+    try:
+        run = client.train(passes=16, simulated=40, attributes=["ring"])
+        second = client.wait_for_training(run.id, wait=120).result
+        content = load_bundle(home / "runs" / run.id / "bundle").content
+        assert content["provenance"]["start"] == f"slim-vgg16@{first.version}"
+        assert {k: content["recipe"][k] for k in ("width", "batch", "input_size")} == {
+            k: TINY["overrides"][k] for k in ("width", "batch", "input_size")
+        }
+        assert client.model(second.version).aliases == ["candidate"]
+    finally:
+        client.roll_back_model("the next test starts from the first")
 
 
 def test_a_run_that_is_cancelled_ends_its_process(client, home):

@@ -119,6 +119,20 @@ def test_weights_go_with_the_examples(members, aam20, tmp_path):
     assert load_dataset(manifest, 64, "train").weights.tolist() == [6, 1, 1, 1, 1]
 
 
+def test_evidence_is_known_of_simulated_frames_alone(members, aam20, tmp_path):
+    manifest = write_manifest(tmp_path / "d.jsonl", aam20, [*members, RECIPE])
+    loaded = load_dataset(manifest, 64, "train", cache=tmp_path / "cache", evidence=True)
+    simulated = len(loaded.x) - RECIPE.count
+    assert loaded.evidence.shape == (len(loaded.x), 20, 16, 16)
+    assert not loaded.evidence[:simulated].any()
+    shown = loaded.labels[simulated:] == 1
+    assert shown.any()
+    assert torch.equal(loaded.evidence[simulated:].flatten(2).any(dim=2), shown)
+    again = load_dataset(manifest, 64, "train", cache=tmp_path / "cache", evidence=True)
+    assert torch.equal(again.evidence, loaded.evidence)
+    assert load_dataset(manifest, 64, "train", cache=tmp_path / "cache").evidence is None
+
+
 # Training and measuring
 
 
