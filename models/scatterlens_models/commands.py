@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from scatterlens_models.bundle import (
@@ -19,8 +18,9 @@ from scatterlens_models.bundle import (
     shipped_bundles,
 )
 from scatterlens_models.evaluation.commands import gate
+from scatterlens_models.showing import progress_bar
 from scatterlens_models.synthetic.commands import synth
-from scatterlens_models.training.commands import transfer
+from scatterlens_models.training.commands import train, transfer
 
 __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
@@ -89,100 +89,6 @@ def shrink_command(
     )
 
 
-def train(
-    recipe: Annotated[str, typer.Argument(help="slim-METHOD; `models methods` lists them.")],
-    shards: Annotated[Path, typer.Option(help="Folder of `synth build`: train, validation, test.")],
-    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
-    bundle: Annotated[Path | None, typer.Option(help="Write the bundle to this folder.")] = None,
-    passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
-    frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
-    seed: Annotated[int, typer.Option()] = 1,
-    width: Annotated[float, typer.Option(help="Factor on the channels of the paper.")] = 0.25,
-    batch: Annotated[int, typer.Option(min=2, help="Frames of a step.")] = 16,
-    size: Annotated[int, typer.Option(help="Input side, pixels.")] = 128,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    amp: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = False,
-    ema: Annotated[float, typer.Option(help="Decay of the mean weights; 0 = last weights.")] = 0,
-    evidence: Annotated[
-        float, typer.Option(help="Weight of the evidence loss: maps shall lie on the evidence.")
-    ] = 0,
-    patience: Annotated[
-        int, typer.Option(min=0, help="Evaluations without a better mAP that end it; 0 = never.")
-    ] = 0,
-    evaluations: Annotated[int, typer.Option(min=1, help="How often mAP is measured.")] = 6,
-    specialised: Annotated[
-        str | None, typer.Option(help="none, sampled or exact; default: as the recipe says.")
-    ] = None,
-    compiled: Annotated[bool, typer.Option(help="Fuse kernels: minutes to start.")] = False,
-    start: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Checkpoint to go on from.")
-    ] = None,
-    operation: Annotated[
-        str | None,
-        typer.Option(help="Of MAAP: train alternately, on frames so made (roi, enhance, ...)."),
-    ] = None,
-    gradients: Annotated[
-        bool, typer.Option(help="Give the bundle a graph of inner gradient maps.")
-    ] = False,
-) -> None:
-    """Train a network on simulated frames and export it."""
-    import dataclasses
-
-    import torch
-
-    from scatterlens_models.nets import METHODS
-    from scatterlens_models.training.recipe import continued, slim
-    from scatterlens_models.training.run import run_training
-
-    method = recipe.removeprefix("slim-")
-    if method not in METHODS or not recipe.startswith("slim-"):
-        raise typer.BadParameter(f"no recipe {recipe!r}; there is slim- and {', '.join(METHODS)}")
-    torch.set_num_threads(threads)
-    chosen = dataclasses.replace(
-        slim(method, passes, seed),
-        width=width,
-        batch=batch,
-        input_size=size,
-        amp=amp,
-        ema=ema,
-        evidence_weight=evidence,
-        patience=patience,
-    )
-    if specialised is not None:
-        chosen = dataclasses.replace(chosen, specialised=specialised)
-    if operation is not None:
-        # Alternate training gives each of its phases the gentler cycle itself.
-        chosen = dataclasses.replace(chosen, start=str(start or ""))
-    elif start is not None:
-        chosen = continued(chosen, start)
-    with _progress() as bar:
-        task = bar.add_task(recipe, total=None)
-
-        def show(progress) -> None:
-            text = f"{recipe}  loss {progress.loss:.4f}"
-            if progress.mean_ap is not None:
-                bar.console.print(f"{progress.passes} passes: mAP {progress.mean_ap:.4f}")
-            bar.update(task, description=text, total=progress.steps, completed=progress.step)
-
-        made = run_training(
-            chosen,
-            shards,
-            run,
-            bundle,
-            recipe,
-            frames,
-            compiled,
-            show,
-            operation,
-            gradients,
-            device,
-            evaluations,
-        )
-    if made is not None:
-        _console.print(f"bundle {made.name} {made.version} in {made.path}")
-
-
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a shipped name.")],
     shards: Annotated[Path, typer.Option(help="Folder of one part, such as bench-v1/test.")],
@@ -244,7 +150,7 @@ def _write_page(bundle: Bundle, shards: Path, twin: Bundle | None, folder: Path)
     from scatterlens_models.evaluation.study import study
     from scatterlens_models.session import ModelSession
 
-    with _progress() as bar:
+    with progress_bar() as bar:
 
         def predict(one: Bundle) -> Predictions:
             task = bar.add_task(one.name, total=None)
@@ -260,13 +166,3 @@ def _write_page(bundle: Bundle, shards: Path, twin: Bundle | None, folder: Path)
     part = f"{shards.resolve().parent.name}/{shards.name}"
     path = write_report(folder, bundle, study(bundle, found, beside), pictures, part)
     _console.print(f"written: {path}", soft_wrap=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.1f} %"),
-        TimeRemainingColumn(),
-        console=_console,
-    )

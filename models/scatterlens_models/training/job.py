@@ -63,7 +63,7 @@ _LOCK_SECONDS = 60.0
 """A process that lost its run ends itself sooner."""
 _SMALL_PRICE = 1 / 3
 """Of a step at half the side, beside one at the whole."""
-_NOT_TO_OVERRIDE = ("method", "vocabulary", "start")
+NOT_TO_OVERRIDE = ("method", "vocabulary", "start")
 """Fields of a recipe that other words of the job decide."""
 
 
@@ -181,7 +181,7 @@ def _recipe(job: Job, manifest: Manifest, base: Bundle | None) -> Recipe:
         raise JobFileError(
             f"no recipe {job.recipe!r}: choose slim- and one of {', '.join(METHODS)}"
         )
-    possible = {one.name for one in dataclasses.fields(Recipe)} - set(_NOT_TO_OVERRIDE)
+    possible = {one.name for one in dataclasses.fields(Recipe)} - set(NOT_TO_OVERRIDE)
     if unknown := sorted(set(job.overrides) - possible):
         raise JobFileError(
             f"{unknown[0]!r} of a recipe cannot be set: choose among {', '.join(sorted(possible))}"

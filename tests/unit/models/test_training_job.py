@@ -1,6 +1,7 @@
 """A training run as a process: killed at any moment it ends as one that was never killed."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from scatterlens_models.bundle import load_bundle
 from scatterlens_models.datasets.manifest import write_manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember
 from scatterlens_models.session import ModelSession
+from scatterlens_models.training.commands import train as train_command
 from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.job import RunBusyError, run_job
@@ -43,6 +47,9 @@ pytestmark = [
         "ignore:.*LeafSpec.*:FutureWarning", "ignore::DeprecationWarning:onnxscript.*"
     ),
 ]
+
+app = typer.Typer()
+app.command()(train_command)
 
 AAM20 = load_vocabulary("aam20")
 TINY = {"width": 0.0625, "input_size": 64, "poolings": 2, "passes": 64, "batch": 8}
@@ -237,3 +244,25 @@ def test_a_job_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "job.json").write_text('{"name": "x", "colour": "blue"}')
     with pytest.raises(JobFileError, match="colour"):
         run_job(tmp_path, lambda line: None)
+
+
+def test_the_command_line_trains_on_datasets(tmp_path):
+    many = [replace(MEMBERS[0], count=160), replace(MEMBERS[1], count=80)]
+    write_manifest(tmp_path / "few.jsonl", AAM20, MEMBERS, "experiment")
+    write_manifest(tmp_path / "many.jsonl", AAM20, many, "experiment")
+    words = ["slim-vgg16", "--passes=64", "--width=0.0625", "--size=64", "--batch=8"]
+
+    def said(code: int, *more: str) -> str:
+        done = CliRunner().invoke(app, [*words, f"--run={tmp_path / 'run'}", *more])
+        assert done.exit_code == code, done.output
+        return " ".join(done.output.split())
+
+    few, enough = (f"--dataset={tmp_path / name}.jsonl" for name in ("few", "many"))
+    assert "Label frames that show it" in said(1, few)
+    assert "another folder" in said(2, enough)
+    assert "--shards or --dataset" in said(2)
+    shutil.rmtree(tmp_path / "run")
+    made = tmp_path / "made"
+    assert "bundle slim-vgg16" in said(0, enough, "--evidence=0.1", f"--bundle={made}")
+    recipe = load_bundle(made).content["recipe"]
+    assert (recipe["evidence_weight"], recipe["width"]) == (0.1, 0.0625)
