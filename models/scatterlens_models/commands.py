@@ -104,7 +104,7 @@ def evaluate(
         Path | None, typer.Option(help="Picture of real frames with overlays.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Bundle to compare with on the real frames.")
+        str | None, typer.Option(help="Bundle to compare with on the real frames.")
     ] = None,
     page: Annotated[
         Path | None,
@@ -133,7 +133,7 @@ def evaluate(
     card = render_card(loaded, found)
     _console.print(card)
     if against is not None and real is not None:
-        other = load_bundle(against)
+        other = load_bundle(bundle_folder(against))
         gain, (low, high) = compare_on_real(loaded, other, real)
         _console.print(
             f"on real frames: mean AP {gain:+.4f} against {other.name} {other.version}"

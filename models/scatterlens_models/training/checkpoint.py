@@ -66,6 +66,7 @@ def save_weights(path: Path, net: nn.Module) -> None:
     """Write the weights and buffers of a network alone, as a bundle keeps them."""
     partial = path.with_suffix(".partial")
     save_file({f"net.{k}": v.contiguous() for k, v in net.state_dict().items()}, partial)
+    partial.chmod(0o644)  # the library writes for its user alone; a bundle is read by others, too
     partial.replace(path)
 
 

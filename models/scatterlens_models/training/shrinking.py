@@ -68,6 +68,7 @@ def shrink_bundle(bundle: Bundle, folder: Path, shards: Path) -> tuple[Bundle, f
     if weights.exists():
         kept = load_file(weights)
         save_file({k: v.astype(np.float16) if v.ndim > 1 else v for k, v in kept.items()}, weights)
+        weights.chmod(0o644)
     content = {k: v for k, v in bundle.content.items() if k not in ("files", "format")}
     seal_bundle(partial, {**content, "metrics": {}})
     before, after = (_mean_ap(b, shards) for b in (bundle, load_bundle(partial)))
