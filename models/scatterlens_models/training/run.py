@@ -11,6 +11,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
 from scatterlens_models.training.curve import Progress
+from scatterlens_models.training.distributed import join
 from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
@@ -66,6 +67,8 @@ def run_training(
     else:
         net = alternate(recipe, training, validation, folder, operation, report=report)
         (folder / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    if join()[0] > 0:
+        return None  # the first process alone writes
     (folder / FRAMES_FILE).write_text(learned + "\n", encoding="utf-8")
     if bundle is None:
         return None
