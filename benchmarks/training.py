@@ -101,7 +101,7 @@ def main() -> None:
                     f"{chosen.batch / total:.1f}",
                     *(f"{100 * median[part] / total:.0f}" for part in PARTS),
                 )
-    Console().print(table, f"\n{where}, {chosen.threads} threads, batch {chosen.batch}")
+    Console(width=100).print(table, f"\n{where}, {chosen.threads} threads, batch {chosen.batch}")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,8 @@ def run(real: Path, shards: Path, overrides: dict, passes: int, simulated: int) 
 
 def _import_half_b(real: Path, manifest: Path) -> None:
     words = ["datasets", "import", "real", real, "--vocabulary", "aam20", "--out", manifest]
-    subprocess.run([sys.executable, "-m", "scatterlens", *map(str, words)], check=True)
+    command = [sys.executable, "-m", "scatterlens", *map(str, words)]
+    subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def _ready(service: Service) -> tuple[str, str]:
