@@ -174,7 +174,7 @@ def test_labels_become_a_bundle_and_the_way_there_can_be_followed(client, home):
 
 
 def test_a_run_goes_on_from_what_was_promoted_as_that_was_trained(client, home):
-    first = client.wait_for_training(client.train(**TINY).id, wait=120).result
+    first = client.wait_for_training(client.train(**TINY, seed=5).id, wait=120).result
     model = client.model(first.version)
     assert (model.run_id, model.aliases) == (client.trainings()[0].id, ["candidate"])
     assert model.gate is None  # this service has no frames to judge by
