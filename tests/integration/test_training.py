@@ -21,6 +21,7 @@ from scatterlens.errors import ApiError, Forbidden, NotFound, TrainingFailed
 from scatterlens.schemas import State
 from scatterlens_models.bundle import load_bundle
 from scatterlens_models.datasets.manifest import read_manifest
+from scatterlens_models.training.recipe import Recipe
 from scatterlens_service import ledger
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
@@ -185,6 +186,7 @@ def test_a_run_goes_on_from_what_was_promoted_as_that_was_trained(client, home):
         run = client.train(passes=16, simulated=40, attributes=["ring"])
         second = client.wait_for_training(run.id, wait=120).result
         content = load_bundle(home / "runs" / run.id / "bundle").content
+        assert content["recipe"]["filter_rate"] == Recipe.filter_rate / 20
         assert content["provenance"]["start"] == f"slim-vgg16@{first.version}"
         assert {k: content["recipe"][k] for k in ("width", "batch", "input_size")} == {
             k: TINY["overrides"][k] for k in ("width", "batch", "input_size")

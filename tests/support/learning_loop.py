@@ -40,6 +40,8 @@ from support.detector_files import npy
 from support.scenario import Service, address_of, read_items, wait_until_decided
 
 ANNOTATED, CORRECTED = 40, 25
+SIMULATED = 1_500
+"""Frames that are simulated beside the corrected ones."""
 _STREAM_SEED = 31_337
 """Of the simulated frames: no split and no training has it."""
 _BETWEEN_FRAMES_S = 3.0
@@ -121,7 +123,7 @@ def simulated_file(number: int, folder: Path) -> Path:
     return path
 
 
-def run(real: Path, shards: Path, overrides: dict, passes: int, simulated: int) -> Outcome:
+def run(real: Path, shards: Path) -> Outcome:
     """Go once round the loop; raises where it does not close."""
     found, began = Outcome(), time.monotonic()
     with servers.postgres() as database, tempfile.TemporaryDirectory() as folder:
@@ -146,10 +148,7 @@ def run(real: Path, shards: Path, overrides: dict, passes: int, simulated: int) 
                 _correct(client, real, home, found)
                 found.refused = _train(client, "hopeless", **_HOPELESS)
                 assert found.refused["gate"] == "failed", found.refused
-                found.accepted = _train(
-                    client, "corrected", recipe="slim-resnet18", start="auto", passes=passes,
-                    simulated=simulated, overrides=overrides,
-                )  # fmt: skip
+                found.accepted = _train(client, "corrected", simulated=SIMULATED)
                 assert found.accepted["gate"] == "passed", found.accepted
                 client.promote_model(str(found.accepted["version"]), "no worse, and knows our stop")
                 found.new_answers = _answers(client, stream.wait_for(5))
@@ -308,13 +307,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--real", type=Path, required=True, help="labelled real frames")
     parser.add_argument("--shards", type=Path, required=True, help="bench-v1/test")
-    parser.add_argument("--passes", type=int, default=3_000)
-    parser.add_argument("--simulated", type=int, default=1_500)
-    parser.add_argument("--rate", type=float, default=0.05, help="factor on the learning rates")
     asked = parser.parse_args()
-    gentle = {"filter_rate": 0.01 * asked.rate, "learning_rate": 2e-3 * asked.rate}
-    found = run(asked.real, asked.shards, gentle, asked.passes, asked.simulated)
-    print(json.dumps(asdict(found), indent=1))
+    print(json.dumps(asdict(run(asked.real, asked.shards)), indent=1))
 
 
 if __name__ == "__main__":

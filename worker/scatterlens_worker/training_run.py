@@ -31,6 +31,7 @@ _LABELS_FILE = "labels.ndjson"
 _START_FOLDER = "start"
 _BASE_FOLDER = "base"
 _PAGE = 500
+_PASSES, _PASSES_FROM_MODEL = 60_000, 3_000
 
 
 class StartError(LookupError):
@@ -58,6 +59,7 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
     _export_labels(engine, vocabulary, folder / _LABELS_FILE)
     recipe = request.recipe or f"slim-{production.method}"
     base, run = _find_start(settings, engine, request.start, recipe, production)
+    passes = request.passes or (_PASSES if base is None else _PASSES_FROM_MODEL)
     start = None
     # Copied: a bundle may be replaced and a folder cleared while the run is going on.
     if base is not None:
@@ -71,7 +73,7 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
         start = Path(_START_FOLDER, START_FILES[0])
     job = Job(
         recipe=recipe,
-        overrides={**request.overrides, "passes": request.passes, "seed": request.seed},
+        overrides={**request.overrides, "passes": passes, "seed": request.seed},
         name=request.name or recipe,
         corrections=Corrections(
             labels=Path(_LABELS_FILE),

@@ -27,8 +27,9 @@ class TrainingRequest(Wire):
     start: Annotated[str, Field(max_length=120, pattern=LINE)] = "auto"
     """Weights to go on from: `nothing`, a model by name or version, a run by its id; `auto` =
     production's, where its bundle holds weights of the recipe's method, else nothing."""
-    passes: Annotated[int, Field(ge=1, le=10**9)] = 60_000
-    """Frames shown in all, repetitions counted."""
+    passes: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Frames shown in all, repetitions counted. None = 3,000 from the weights of a model, which are
+    moved gently; 60,000 else."""
     pretrain_passes: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Simulated frames alone that are shown first."""
     simulated: Annotated[int, Field(ge=0, le=1_000_000)] = 2000

@@ -53,7 +53,7 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.training.lent_calibration import lend_calibration
 from scatterlens_models.training.loop import train
-from scatterlens_models.training.recipe import Recipe, continued, slim
+from scatterlens_models.training.recipe import Recipe, continued, fine_tuned, slim
 from scatterlens_models.training.refusals import refusal_of
 from scatterlens_models.training.run import FRAMES_FILE, learned_frames
 from scatterlens_models.vocabulary import load_vocabulary
@@ -191,7 +191,7 @@ def _recipe(job: Job, manifest: Manifest, base: Bundle | None) -> Recipe:
         recipe = Recipe(**base.content["recipe"])
     recipe = dataclasses.replace(recipe, vocabulary=manifest.vocabulary.name, start="")
     if job.start is not None:
-        recipe = continued(recipe, job.start)
+        recipe = (continued if base is None else fine_tuned)(recipe, job.start)
     try:
         recipe = dataclasses.replace(recipe, **job.overrides)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError) as error:

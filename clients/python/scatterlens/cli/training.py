@@ -26,7 +26,10 @@ def start(
     start: Annotated[
         str, typer.Option(help="Weights to go on from: auto, nothing, a model or a run.")
     ] = "auto",
-    passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
+    passes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames shown in all; default: 3,000 from a model, else 60,000."),
+    ] = None,
     pretrain: Annotated[int, typer.Option(min=0, help="Simulated ones shown first.")] = 0,
     simulated: Annotated[int, typer.Option(min=0, help="Simulated frames beside.")] = 2000,
     weight: Annotated[
