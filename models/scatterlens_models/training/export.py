@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -108,6 +109,18 @@ def map_scale(maps_NAhw: np.ndarray, labels_NA: np.ndarray) -> list[float]:
     ]
 
 
+def forget_origin(path: Path) -> None:
+    """Take out of a graph in which source files its nodes arose: paths of the exporting machine."""
+    model = onnx.load(path)
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for part in (*model.graph.output, *model.graph.initializer):
+        del part.metadata_props[:]
+    del model.graph.metadata_props[:]
+    onnx.save(model, path)
+
+
 def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: bool) -> None:
     """Export with a dynamic batch and compare onnxruntime with torch on every output.
 
@@ -130,6 +143,7 @@ def write_onnx(served: nn.Module, example: torch.Tensor, path: Path, attention: 
         external_data=False,
         verbose=False,
     )
+    forget_origin(path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for batch in (1, 5):
         frames = example[:batch]
