@@ -6,7 +6,7 @@ import secrets
 
 from sqlalchemy import Engine
 
-from scatterlens.training_schemas import TrainingRequest
+from scatterlens.schemas import TrainingRequest
 from scatterlens_service import ledger
 from scatterlens_service.bell import Bell
 from scatterlens_service.settings import Settings

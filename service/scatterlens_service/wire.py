@@ -15,8 +15,8 @@ from scatterlens.schemas import (
     LabelEntry,
     ModelRef,
     Reason,
+    Training,
 )
-from scatterlens.training_schemas import Training
 from scatterlens_service import ledger
 
 _EXPORTED = tuple(set(ExportedLabel.model_fields) - set(LabelEntry.model_fields))

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scatterlens.schemas import State
-from scatterlens.training_schemas import TrainingRequest
+from scatterlens.schemas import State, TrainingRequest
 from scatterlens_service import ledger
 from scatterlens_service.bell import CeleryBell
 from scatterlens_service.blobs import BlobFolder

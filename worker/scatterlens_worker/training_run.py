@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from scatterlens.training_schemas import TrainingRequest
+from scatterlens.schemas import TrainingRequest
 from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_models.training.job_file import (
     DATASET_FILE,

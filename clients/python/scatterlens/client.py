@@ -48,9 +48,10 @@ from scatterlens.schemas import (
     State,
     Submission,
     SubmittedFrame,
+    Training,
+    TrainingRequest,
 )
 from scatterlens.training import GatewayTraining
-from scatterlens.training_schemas import Training, TrainingRequest
 from scatterlens.transport import Transport, read
 
 if TYPE_CHECKING:

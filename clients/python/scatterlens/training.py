@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scatterlens.errors import StillTraining, TrainingFailed
-from scatterlens.schemas import State
-from scatterlens.training_schemas import Training, TrainingList, TrainingRequest
+from scatterlens.schemas import State, Training, TrainingList, TrainingRequest
 from scatterlens.transport import Transport, read
 
 _BETWEEN_LOOKS_S = 1.0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 
-from scatterlens.training_schemas import Training, TrainingList, TrainingRequest
+from scatterlens.schemas import Training, TrainingList, TrainingRequest
 from scatterlens_service import ledger
 from scatterlens_service.deps import GatewayDep, Trainer, find_model
 from scatterlens_service.errors import (

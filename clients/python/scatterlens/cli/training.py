@@ -9,7 +9,7 @@ from rich.table import Column, Table
 
 from scatterlens.cli import options
 from scatterlens.client import Client
-from scatterlens.training_schemas import Training, TrainingProgress
+from scatterlens.schemas import Training, TrainingProgress
 
 training = typer.Typer(help="Have models trained from corrections.", no_args_is_help=True)
 

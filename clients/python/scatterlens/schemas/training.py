@@ -1,19 +1,34 @@
-"""Wire models of training runs; their events are in `scatterlens.schemas`."""
+"""Training runs: asked for, advanced, come to an end."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scatterlens.schemas import (
-    LINE,
-    AttributeId,
-    Finite,
-    Reason,
-    State,
-    TrainingProgress,
-    Wire,
-)
+from scatterlens.schemas.base import LINE, AttributeId, Finite, Probability, Reason, State, Wire
+
+TrainingStage = Literal["load", "pretrain", "train", "export"]
+
+
+class TrainingProgress(Wire):
+    """Where a run's process stood when it last said so."""
+
+    stage: TrainingStage
+    share: Probability
+    """Of the stage."""
+    eta_seconds: Finite | None = None
+    """Until the stage ends."""
+    loss: Finite | None = None
+    mean_ap: Finite | None = None
+    """The newest point of the curve."""
+
+
+class TrainingChange(Wire):
+    """What an event says of a training run."""
+
+    run_id: str
+    state: State
+    progress: TrainingProgress | None = None
 
 
 class TrainingRequest(Wire):
