@@ -1,5 +1,7 @@
 """How long work shows itself at a terminal."""
 
+from collections.abc import Callable
+
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
@@ -11,3 +13,15 @@ def progress_bar() -> Progress:
         TextColumn("{task.percentage:.1f} %"),
         TimeRemainingColumn(),
     )
+
+
+def shown_on(bar: Progress) -> Callable[[str, int, int], None]:
+    """A report (what, how much of it is done, how much there is) that has a line for each task."""
+    tasks = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if (what, total) not in tasks:
+            tasks[what, total] = bar.add_task(what, total=total)
+        bar.update(tasks[what, total], completed=done)
+
+    return show

@@ -17,6 +17,7 @@ from scatterlens_models.datasets.errors import DatasetError
 from scatterlens_models.evaluation.gate import Verdict
 from scatterlens_models.evaluation.gate_frames import NoGateError, run_gate
 from scatterlens_models.evaluation.gate_table import gate_table
+from scatterlens_models.showing import shown_on
 from scatterlens_models.synthetic.shards import BrokenShardError
 from scatterlens_service import ledger, registry
 from scatterlens_service.bundles import load_version
@@ -76,7 +77,7 @@ def gate(
         migrate_engine(engine)
         registry.register_known(settings, engine)
         with Progress(console=err, transient=True) as bar:
-            verdict = gate_version(settings, engine, version, _shown_on(bar))
+            verdict = gate_version(settings, engine, version, shown_on(bar))
     except UNMEASURED as error:
         err.print(f"[red]The gate was not run:[/] {error.args[0]}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -91,15 +92,3 @@ UNMEASURED = (
     *(BundleError, BrokenShardError, DatasetError, NoGateError),
     registry.UnknownVersionError,
 )
-
-
-def _shown_on(bar: Progress) -> Callable[[str, int, int], None]:
-    tasks = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        key = (what, total)
-        if key not in tasks:
-            tasks[key] = bar.add_task(what, total=total)
-        bar.update(tasks[key], completed=done)
-
-    return show

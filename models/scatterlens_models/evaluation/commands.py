@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from scatterlens_models.bundle import BundleError, bundle_folder, load_bundle
+from scatterlens_models.showing import shown_on
 
 _console = Console()
 
@@ -35,17 +36,10 @@ def gate(
     from scatterlens_models.evaluation.gate_table import gate_table
     from scatterlens_models.synthetic.shards import BrokenShardError
 
-    tasks = {}
     with Progress(console=_console, transient=True) as bar:
-
-        def show(what: str, done: int, total: int) -> None:
-            if (what, total) not in tasks:
-                tasks[what, total] = bar.add_task(what, total=total)
-            bar.update(tasks[what, total], completed=done)
-
         try:
             ours, theirs = (load_bundle(bundle_folder(name)) for name in (candidate, against))
-            verdict = run_gate(ours, theirs, shards, manifest or (), report=show)
+            verdict = run_gate(ours, theirs, shards, manifest or (), report=shown_on(bar))
         except (BundleError, BrokenShardError, DatasetError, NoGateError) as error:
             _console.print(str(error), style="red", soft_wrap=True)
             raise typer.Exit(2) from None
