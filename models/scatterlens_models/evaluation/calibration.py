@@ -9,6 +9,8 @@ from scipy.optimize import fminbound
 
 FEWEST_LABELS = 20
 """With fewer labels of either kind, temperature stays 1 and the threshold 0.5."""
+BINS = 15
+"""Of the expected calibration error."""
 LEAST_PRECISION = 0.5
 """A tag is a claim: it should be right more often than wrong."""
 
@@ -69,7 +71,7 @@ def fit_thresholds(probabilities_NA: np.ndarray, labels_NA: np.ndarray) -> np.nd
 
 
 def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS
 ) -> float:
     """Mean |share of positives - mean probability| over equal bins, weighted by their frames."""
     known = labels >= 0

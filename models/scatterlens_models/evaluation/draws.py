@@ -6,8 +6,7 @@ was drawn. Kept as weights, the frames are sorted once for all draws.
 
 import numpy as np
 
-_BINS = 15
-"""As `expected_calibration_error`."""
+from scatterlens_models.evaluation.calibration import BINS
 
 
 def draw_weights(clusters_N: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
@@ -46,7 +45,7 @@ def calibration_errors_of(
     """Expected calibration error in each draw, (D,); NaN where a draw has no known label."""
     known = labels_N >= 0
     p, positive = probabilities_N[known].astype(float), labels_N[known] == 1
-    in_bin = np.eye(_BINS)[np.minimum((p * _BINS).astype(int), _BINS - 1)]
+    in_bin = np.eye(BINS)[np.minimum((p * BINS).astype(int), BINS - 1)]
     gaps = weights_DN[:, known] @ (in_bin * (positive - p)[:, np.newaxis])
     total = weights_DN[:, known].sum(axis=1)
     found = np.full(len(total), np.nan)

@@ -13,8 +13,8 @@ import torch
 from scatterlens_models.datasets.counting import labels_of
 from scatterlens_models.datasets.errors import DatasetError
 from scatterlens_models.datasets.importing.real_halves import read_real_halves
-from scatterlens_models.datasets.loading import prepare_members
 from scatterlens_models.datasets.members import FrameMember, of_split
+from scatterlens_models.datasets.preparing import prepare_members
 from scatterlens_models.evaluation.metrics import base_rate, mean_average_precision
 from scatterlens_models.evaluation.real import RealFrame, real_figure
 from scatterlens_models.nets.layers import Net

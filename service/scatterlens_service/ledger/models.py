@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
@@ -14,6 +13,7 @@ from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events
 from scatterlens_service.ledger.model_tables import Alias, Model, Promotion
 from scatterlens_service.ledger.records import ModelVersion, to_datetime
+from scatterlens_service.ledger.submissions import insert_into
 from scatterlens_service.ledger.tables import Event, Job
 
 PRODUCTION = "production"
@@ -68,9 +68,10 @@ class PromotionRow:
 
 def add_model(session: Session, model: NewModel, *, tell: bool = True) -> bool:
     """Record a model version; False if it is known already."""
-    insert = postgresql.insert if _is_postgresql(session) else sqlite.insert
     row = {**asdict(model), "metrics": dict(model.metrics), "registered": _now(session)}
-    added = insert(Model).values(row).on_conflict_do_nothing().returning(Model.version)
+    added = (
+        insert_into(session)(Model).values(row).on_conflict_do_nothing().returning(Model.version)
+    )
     if session.scalar(added) is None:
         return False
     if tell:
@@ -133,7 +134,7 @@ def active_models(
 
 def hold_production(session: Session) -> None:
     """Let no other change production until this transaction ends."""
-    if _is_postgresql(session):
+    if session.get_bind().dialect.name == "postgresql":
         # There may be no row to lock before the first promotion.
         session.execute(_LOCK_ALIASES)
 
@@ -225,10 +226,6 @@ def _record(row: Model) -> ModelRow:
         gate=row.gate,
         registered=to_datetime(row.registered),
     )
-
-
-def _is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 def _now(session: Session) -> float:

@@ -143,8 +143,7 @@ def advance_run(
     """Record where a training stands, and tell it where `tell`; False if it was fenced off.
 
     `reached` is the number of the stage plus its share; `metrics` is the whole curve, None where
-    it is not known. It must be the last thing a transaction
-    does.
+    it is not known. It must be the last thing a transaction does.
     """
     if session.scalar(select(Job.id).where(is_ours([leased])).with_for_update()) is None:
         return False

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from scatterlens_models.bundle import find_bundle, load_bundle
 from scatterlens_models.datasets.importing.tables import read_csv
-from scatterlens_models.datasets.loading import prepare_members
+from scatterlens_models.datasets.preparing import prepare_members
 from scatterlens_models.local import LocalAnnotator
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.session import ModelSession
