@@ -14,7 +14,6 @@ class WeightMean:
     """
 
     def __init__(self, net: nn.Module, decay: float) -> None:
-        self._net = net
         self._decay = decay
         self._live = list(net.parameters())
         self.weights = [p.detach().clone() for p in self._live] if decay else []

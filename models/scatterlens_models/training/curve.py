@@ -44,8 +44,8 @@ class Curve:
     def __init__(self, folder: Path, step: int, write: bool = True) -> None:
         self._path = folder / "metrics.jsonl"
         self._points = [point for point in read_curve(folder) if point.step <= step]
-        self._write = write
         self._board = _board(folder) if write else None
+        """None in a process that does not write."""
         if write and self._path.exists():
             partial = self._path.with_suffix(".partial")
             partial.write_text("".join(map(_line, self._points)), encoding="utf-8")
@@ -69,15 +69,14 @@ class Curve:
     def add(self, point: Progress) -> None:
         """Append a point."""
         self._points.append(point)
-        if not self._write:
+        if self._board is None:
             return
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(_line(point))
-        if self._board is not None:
-            self._board.add_scalar("loss", point.loss, point.step)
-            if point.mean_ap is not None:
-                self._board.add_scalar("mean_ap", point.mean_ap, point.step)
-            self._board.flush()
+        self._board.add_scalar("loss", point.loss, point.step)
+        if point.mean_ap is not None:
+            self._board.add_scalar("mean_ap", point.mean_ap, point.step)
+        self._board.flush()
 
     def _reached(self) -> list[float]:
         return [point.mean_ap for point in self._points if point.mean_ap is not None]

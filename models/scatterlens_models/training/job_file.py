@@ -46,7 +46,7 @@ class Corrections(BaseModel, extra="forbid"):
 class Job(BaseModel, extra="forbid"):
     """One training run; paths are relative to its folder."""
 
-    recipe: str = "slim-aam"
+    recipe: str
     """`slim-METHOD`."""
     overrides: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Fields of `training.recipe.Recipe` that differ from the recipe's."""
