@@ -112,7 +112,10 @@ def train(
     if recipe_path.exists() and read_recipe(recipe_path) != recipe:
         raise ValueError(f"{folder} holds a run of another recipe; take another folder")
     if rank == 0:
-        recipe_path.write_text(recipe.to_json(), encoding="utf-8")
+        # Whole at once: the others read it about now.
+        partial = recipe_path.with_suffix(".partial")
+        partial.write_text(recipe.to_json(), encoding="utf-8")
+        partial.replace(recipe_path)
 
     torch.manual_seed(recipe.seed)
     net = build(

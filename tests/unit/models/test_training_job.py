@@ -241,7 +241,7 @@ def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path
 def test_a_job_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(JobFileError, match="write it first"):
         run_job(tmp_path, lambda line: None)
-    (tmp_path / "job.json").write_text('{"name": "x", "colour": "blue"}')
+    (tmp_path / "job.json").write_text('{"name": "x", "recipe": "slim-vgg16", "colour": "blue"}')
     with pytest.raises(JobFileError, match="colour"):
         run_job(tmp_path, lambda line: None)
 
