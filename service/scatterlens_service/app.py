@@ -30,6 +30,8 @@ from scatterlens_service.routes import (
     labels,
     models,
     pictures,
+    pixels,
+    profiles,
     results,
     review,
     search,
@@ -70,7 +72,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, search, results, pictures, spread, gradients)
+    showing = (frames, search, results, pictures, pixels, profiles, spread, gradients)
     judging = (labels, label_export, review)
     for module in (*showing, *judging, training, models, events, about):
         app.include_router(module.router, prefix=PREFIX)
