@@ -29,6 +29,7 @@ from scatterlens_service.routes import (
     label_export,
     labels,
     models,
+    nexus,
     pictures,
     pixels,
     profiles,
@@ -72,7 +73,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, search, results, pictures, pixels, profiles, spread, gradients)
+    showing = (frames, search, results, pictures, pixels, profiles, nexus, spread, gradients)
     judging = (labels, label_export, review)
     for module in (*showing, *judging, training, models, events, about):
         app.include_router(module.router, prefix=PREFIX)
