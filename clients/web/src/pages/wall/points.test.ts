@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { extentOf, nearest, pathOf, ticksOf } from "./strip";
+import { extentOf, nearest, pathOf, ticksOf } from "./points";
 
 const point = (x: number, probability: number) => ({ x, probability, frame_id: `f${x}` });
 
