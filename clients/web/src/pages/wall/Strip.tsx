@@ -2,14 +2,16 @@
 
 import { useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
+import { extentOf, nearest, pathOf, ticksOf } from "./points";
 import styles from "./Strip.module.css";
-import { extentOf, nearest, type Point, pathOf, ticksOf } from "./points";
 
-export interface Line {
-  /** Display name of the attribute. */
-  name: string;
-  /** Sorted by x. */
-  points: readonly Point[];
+export interface StripData {
+  /** What `x` is. */
+  axis: string;
+  /** Sorted. */
+  x: readonly number[];
+  frameIds: readonly string[];
+  lines: readonly { name: string; probabilities: readonly number[] }[];
 }
 
 const HEIGHT = 88;
@@ -18,11 +20,11 @@ const BOTTOM = 18;
 const TOP = 6;
 
 /** Chart as wide as its parent. Arrow keys go from point to point, Enter opens one. */
-export function Strip(props: { lines: readonly Line[]; axis: string }) {
-  const { lines, axis } = props;
+export function Strip(props: { data: StripData }) {
+  const { axis, x, frameIds, lines } = props.data;
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(800);
-  const [chosen, setChosen] = useState<Point | null>(null);
+  const [chosen, setChosen] = useState(-1);
   const navigate = useNavigate();
 
   useEffect(() => {
@@ -33,28 +35,29 @@ export function Strip(props: { lines: readonly Line[]; axis: string }) {
     return () => observer.disconnect();
   }, []);
 
-  const first = lines[0]?.points ?? [];
-  const extent = extentOf(lines.map((line) => line.points));
+  const extent = extentOf(x);
   const inner = Math.max(1, width - LEFT - 8);
-  const column = (x: number) => ((x - extent.low) / (extent.high - extent.low)) * inner;
-  const open = () => chosen && navigate(`/frames/${chosen.frame_id}`);
+  const column = (value: number) => ((value - extent.low) / (extent.high - extent.low)) * inner;
+  const at = x[chosen];
 
   function follow(event: React.PointerEvent<HTMLElement>) {
     const left = event.currentTarget.getBoundingClientRect().left + LEFT;
-    const x = extent.low + ((event.clientX - left) / inner) * (extent.high - extent.low);
-    setChosen(nearest(first, x) ?? null);
+    const share = (event.clientX - left) / inner;
+    setChosen(nearest(x, extent.low + share * (extent.high - extent.low)));
   }
 
   function step(event: React.KeyboardEvent) {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (by === undefined) return;
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (by === 0) return;
     event.preventDefault();
-    const at = chosen === null ? -1 : first.findIndex((one) => one.frame_id === chosen.frame_id);
-    setChosen(first[Math.min(first.length - 1, Math.max(0, at + by))] ?? null);
+    setChosen(Math.min(x.length - 1, Math.max(0, chosen + by)));
   }
 
-  const at = (line: Line) =>
-    chosen && line.points.find((one) => one.frame_id === chosen.frame_id)?.probability;
+  function open() {
+    const frame = frameIds[chosen];
+    if (frame !== undefined) navigate(`/frames/${frame}`);
+  }
+
   return (
     <div className={styles.strip} ref={box}>
       <button
@@ -62,7 +65,7 @@ export function Strip(props: { lines: readonly Line[]; axis: string }) {
         className={styles.chart}
         aria-label={`Probabilities against ${axis}: arrow keys choose a frame, Enter opens it`}
         onPointerMove={follow}
-        onPointerLeave={() => setChosen(null)}
+        onPointerLeave={() => setChosen(-1)}
         onKeyDown={step}
         onClick={open}
       >
@@ -84,18 +87,13 @@ export function Strip(props: { lines: readonly Line[]; axis: string }) {
             {lines.map((line, place) => (
               <path
                 key={line.name}
-                d={pathOf(line.points, extent, inner, HEIGHT)}
+                d={pathOf(x, line.probabilities, inner, HEIGHT)}
                 stroke={colour(place)}
                 className={styles.line}
               />
             ))}
-            {chosen && (
-              <line
-                x1={column(chosen.x)}
-                x2={column(chosen.x)}
-                y2={HEIGHT}
-                className={styles.cursor}
-              />
+            {at !== undefined && (
+              <line x1={column(at)} x2={column(at)} y2={HEIGHT} className={styles.cursor} />
             )}
           </g>
         </svg>
@@ -107,14 +105,10 @@ export function Strip(props: { lines: readonly Line[]; axis: string }) {
               <path d="M0 2H18" stroke={colour(place)} strokeWidth="3" />
             </svg>
             {line.name}
-            {chosen && <span className="mono">{at(line)?.toFixed(2)}</span>}
+            <span className="mono">{line.probabilities[chosen]?.toFixed(2)}</span>
           </li>
         ))}
-        {chosen && (
-          <li className="muted">
-            {axis} {chosen.x}
-          </li>
-        )}
+        <li className="muted">{at === undefined ? `against ${axis}` : `${axis} ${at}`}</li>
       </ul>
     </div>
   );

@@ -1,59 +1,48 @@
 /** Where the points of a timeline lie on its strip. */
 
-export interface Point {
-  x: number;
-  probability: number;
-  frame_id: string;
-}
-
 export interface Extent {
   low: number;
   high: number;
 }
 
-/** Smallest and largest x of all lines; a single x gets room on both sides. */
-export function extentOf(lines: readonly (readonly Point[])[]): Extent {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (const line of lines) {
-    for (const { x } of line) {
-      low = Math.min(low, x);
-      high = Math.max(high, x);
-    }
-  }
-  if (low > high) return { low: 0, high: 1 };
+/** Smallest and largest of sorted values; a single one gets room on both sides. */
+export function extentOf(x: readonly number[]): Extent {
+  const low = x[0];
+  const high = x.at(-1);
+  if (low === undefined || high === undefined) return { low: 0, high: 1 };
   return low === high ? { low: low - 0.5, high: high + 0.5 } : { low, high };
 }
 
-/** Path of a line in a box of `width` x `height` pixels; probability 1 is at the top. */
+/** Path of probabilities in a box of `width` x `height` pixels; probability 1 is at the top. */
 export function pathOf(
-  line: readonly Point[],
-  extent: Extent,
+  x: readonly number[],
+  probabilities: readonly number[],
   width: number,
   height: number,
 ): string {
-  const perX = width / (extent.high - extent.low);
-  return line
-    .map(({ x, probability }, position) => {
-      const column = ((x - extent.low) * perX).toFixed(1);
-      return `${position ? "L" : "M"}${column} ${((1 - probability) * height).toFixed(1)}`;
+  const { low, high } = extentOf(x);
+  return x
+    .map((value, place) => {
+      const column = ((value - low) / (high - low)) * width;
+      const row = (1 - (probabilities[place] ?? 0)) * height;
+      return `${place ? "L" : "M"}${column.toFixed(1)} ${row.toFixed(1)}`;
     })
     .join("");
 }
 
-/** The point whose x is nearest; lines are sorted by x. */
-export function nearest(line: readonly Point[], x: number): Point | undefined {
+/** Place of the value that is nearest, among sorted ones; -1 where there is none. */
+export function nearest(x: readonly number[], wanted: number): number {
   let low = 0;
-  let high = line.length - 1;
+  let high = x.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((line[middle]?.x ?? 0) < x) low = middle + 1;
+    if ((x[middle] ?? 0) < wanted) low = middle + 1;
     else high = middle;
   }
-  const after = line[low];
-  const before = line[low - 1];
-  if (before === undefined || after === undefined) return after;
-  return x - before.x < after.x - x ? before : after;
+  const after = x[low];
+  const before = x[low - 1];
+  if (after === undefined) return -1;
+  return before !== undefined && wanted - before < after - wanted ? low - 1 : low;
 }
 
 /** Round values for an axis, about `count` of them. */
