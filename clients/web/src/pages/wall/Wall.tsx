@@ -81,7 +81,15 @@ export function Wall() {
             onAtTop={setAtTop}
             search={address.toString()}
           >
-            {filter.scan && <Timeline scan={filter.scan} newestFrame={wall.frames[0]?.frame_id} />}
+            {filter.scan ? (
+              <Timeline scan={filter.scan} newestFrame={wall.frames[0]?.frame_id} />
+            ) : (
+              <Scans
+                beamline={filter.beamline}
+                proposal={filter.proposal}
+                onChoose={(scan) => choose("scan", scan)}
+              />
+            )}
           </FrameGrid>
         )}
       </div>
