@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from scatterlens_models.decoding import DecodeChild
 from scatterlens_service import browser, errors, ledger
 from scatterlens_service.admission import Admission
+from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import open_bell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.catalogue import Shelf
@@ -33,6 +34,7 @@ from scatterlens_service.routes import (
     results,
     review,
     search,
+    session,
     spread,
     training,
 )
@@ -43,7 +45,8 @@ PREFIX = "/api/v1"
 _DESCRIPTION = """Send detector frames, get the probability of each attribute and where it was seen.
 
 Every error is a problem document (RFC 9457) with a `remedy`. Every request but the health probes
-carries `Authorization: Bearer sl_...`."""
+carries `Authorization: Bearer sl_...`. Browsers log in by `POST /api/v1/session` instead: then a
+cookie does, and what changes something carries `X-CSRF-Token` beside it."""
 
 
 def create_app(settings: Settings, stopping: threading.Event | None = None) -> FastAPI:
@@ -72,7 +75,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     errors.install(app)
     showing = (frames, search, results, pictures, spread, gradients)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, training, models, events, about):
+    for module in (*showing, *judging, training, models, events, session, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)
@@ -99,9 +102,13 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         await stack.enter_async_context(feed.running())
         # What changed between the first look and the first event that is heard.
         await run_in_threadpool(shelf.refresh)
+        attendance = Attendance()
         stop = threading.Event()
         sweeper = threading.Thread(
-            target=sweep_forever, args=(engine, bell, settings, stop), name="sweep", daemon=True
+            target=sweep_forever,
+            args=(engine, bell, settings, attendance, stop),
+            name="sweep",
+            daemon=True,
         )
         sweeper.start()
         stack.callback(sweeper.join)
@@ -116,4 +123,5 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             feed=feed,
             maps=StoredMaps(blobs),
             admission=Admission(settings, engine, blobs),
+            attendance=attendance,
         )

@@ -1,12 +1,24 @@
-"""Who calls, and what the key allows."""
+"""Who calls, and what they may do: by an API key, or by the cookie of a browser that logged in."""
 
+import hashlib
+import hmac
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import (
+    APIKeyCookie,
+    HTTPAuthorizationCredentials,
+    HTTPBearer,
+    SecurityScopes,
+)
 
 from scatterlens_service import ledger
 from scatterlens_service.errors import ForbiddenError, UnauthenticatedError
+from scatterlens_service.resources import Gateway
+
+COOKIE = "scatterlens_session"
+CSRF_HEADER = "X-CSRF-Token"
+_SAFE = ("GET", "HEAD", "OPTIONS")
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -14,33 +26,40 @@ _bearer = HTTPBearer(
     bearerFormat="sl_<id>_<secret>",
     description="An API key, made with `scatterlens keys create`.",
 )
+_cookie = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    scheme_name="session",
+    description="Of a browser that logged in by `POST /api/v1/session`; what changes something "
+    f"needs `{CSRF_HEADER}` too.",
+)
 
 
 def identify_caller(
     request: Request,
     wanted: SecurityScopes,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    token: Annotated[str | None, Depends(_cookie)],
 ) -> ledger.Principal:
-    """Check the key and that it holds every scope that the route wants.
+    """Check the key, else the session, and that it holds every scope that the route wants.
 
     Raises:
-        UnauthenticatedError: no key, or one that is unknown, expired or revoked.
-        ForbiddenError: a scope is missing.
+        UnauthenticatedError: neither, or one that is unknown, expired, revoked or ended.
+        ForbiddenError: a scope is missing, or a session changes something without its CSRF token.
     """
-    if given is None:
+    gateway: Gateway = request.state.gateway
+    if given is not None:
+        principal = _holder_of_key(gateway, given.credentials)
+    elif token:
+        principal = _holder_of_session(gateway, token)
+        if request.method not in _SAFE:
+            _check_csrf(request.headers.get(CSRF_HEADER, ""), token)
+    else:
         raise UnauthenticatedError(
             "No key",
             "The request carries no API key.",
             "Send the header `Authorization: Bearer sl_...`; `scatterlens serve` prints a key, "
             "`scatterlens keys create` makes one.",
-        )
-    with ledger.reading(request.state.gateway.engine) as session:
-        principal = ledger.authenticate(session, given.credentials)
-    if principal is None:
-        raise UnauthenticatedError(
-            "The key is not valid",
-            "The key is unknown, expired or revoked.",
-            "Ask for a new key: `scatterlens keys create`.",
         )
     missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
     if missing:
@@ -50,4 +69,49 @@ def identify_caller(
             f"The key {principal.name!r} lacks the scope {', '.join(missing)}.",
             "Use a key of a role that has it: `scatterlens keys create --role ...`.",
         )
+    gateway.attendance.note(principal)
     return principal
+
+
+def csrf_token(token: str) -> str:
+    """What a page of ours must send with every change: a page of another site cannot read it."""
+    return hmac.digest(token.encode(), b"csrf", hashlib.sha256).hex()
+
+
+def refuse_key() -> UnauthenticatedError:
+    """Make the refusal of a key that is not valid."""
+    return UnauthenticatedError(
+        "The key is not valid",
+        "The key is unknown, expired or revoked.",
+        "Ask for a new key: `scatterlens keys create`.",
+    )
+
+
+def _holder_of_key(gateway: Gateway, key: str) -> ledger.Principal:
+    with ledger.reading(gateway.engine) as session:
+        principal = ledger.authenticate(session, key)
+    if principal is None:
+        raise refuse_key()
+    return principal
+
+
+def _holder_of_session(gateway: Gateway, token: str) -> ledger.Principal:
+    with ledger.reading(gateway.engine) as session:
+        principal = ledger.find_session(session, token)
+    if principal is None:
+        raise UnauthenticatedError(
+            "The session has ended",
+            "It expired, was logged out, or its key was revoked.",
+            "Log in again with a key.",
+        )
+    return principal
+
+
+def _check_csrf(given: str, token: str) -> None:
+    if not hmac.compare_digest(given.encode(), csrf_token(token).encode()):
+        raise ForbiddenError(
+            "csrf",
+            "The request does not prove where it comes from",
+            f"A session that changes something must send the header {CSRF_HEADER}.",
+            "Send there what `csrf` says in the answer of GET /api/v1/session.",
+        )

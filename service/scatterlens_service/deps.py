@@ -22,6 +22,7 @@ def _gateway(request: Request) -> Gateway:
 
 
 GatewayDep = Annotated[Gateway, Depends(_gateway)]
+Caller = Annotated[ledger.Principal, Security(identify_caller)]
 Reader = Annotated[ledger.Principal, Security(identify_caller, scopes=["results:read"])]
 Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:write"])]
 Trainer = Annotated[ledger.Principal, Security(identify_caller, scopes=["train:run"])]

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from scatterlens_models.decoding import DecodeChild
 from scatterlens_service.admission import Admission
+from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.catalogue import Catalogue, Shelf
@@ -29,6 +30,7 @@ class Gateway:
     feed: EventFeed
     maps: StoredMaps
     admission: Admission
+    attendance: Attendance
 
     @property
     def catalogue(self) -> Catalogue:

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     min_free_share: float = Field(default=0.1, ge=0, lt=1)
     """Free share of the disk under `home` below which new frames are refused."""
 
+    session_hours: float = Field(default=168.0, gt=0)
+    """How long a browser stays logged in; never longer than the key that it logged in by."""
+
     lease_seconds: float = Field(default=10.0, gt=0)
     """How long a silent worker keeps its jobs."""
     heartbeat_seconds: float = Field(default=3.0, gt=0)

@@ -1,6 +1,7 @@
 """The watch over the ledger: expired leases go back, forgotten rows are rung again.
 
-It also queues old frames that a new model shall look at, a portion at a time.
+It also queues old frames that a new model shall look at, a portion at a time, forgets sessions
+that have expired, and records which keys are in use.
 """
 
 import logging
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens_service import ledger
+from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
@@ -26,6 +28,7 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
         expired = ledger.has_expired(session)
         queues = ledger.queues_to_ring(session, settings.ring_after_seconds)
         looking_again = ledger.has_reannotations(session)
+        stale = ledger.has_expired_sessions(session)
     if expired:
         with ledger.writing(engine) as session:
             count = ledger.sweep(session)
@@ -36,13 +39,23 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
                 queues = {*queues, ledger.BATCH}
     for queue in queues:
         bell.ring(queue)
+    if stale:
+        with ledger.writing(engine) as session:
+            ledger.clear_sessions(session)
     train_by_policy(engine, bell, settings)
 
 
-def sweep_forever(engine: Engine, bell: Bell, settings: Settings, stop: threading.Event) -> None:
+def sweep_forever(
+    engine: Engine,
+    bell: Bell,
+    settings: Settings,
+    attendance: Attendance,
+    stop: threading.Event,
+) -> None:
     """Sweep every `settings.sweep_seconds` until `stop`; a database that is away is waited for."""
     while not stop.wait(settings.sweep_seconds):
         try:
             sweep_once(engine, bell, settings)
+            attendance.record(engine)
         except SQLAlchemyError as error:
             _log.warning("sweep failed, trying again: %s", error)

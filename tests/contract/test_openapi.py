@@ -11,7 +11,8 @@ from scatterlens_service.openapi import to_text
 from scatterlens_service.settings import Settings
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
-UNAUTHENTICATED = {"/health/live", "/health/ready"}
+PROBES = {("/health/live", "get"), ("/health/ready", "get")}
+LOG_IN = ("/api/v1/session", "post")
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +39,24 @@ def test_the_committed_description_is_that_of_the_code(document):
 
 
 def test_every_route_declares_its_refusals_as_problem_documents(document):
-    for path, _, operation in operations(document):
+    for path, method, operation in operations(document):
         errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
-        wanted = {"500"} if path in UNAUTHENTICATED else {"401", "403", "422", "500", "503"}
+        wanted = {"500"} if (path, method) in PROBES else {"401", "403", "422", "500", "503"}
+        wanted -= {"403"} if (path, method) == LOG_IN else set()
         assert wanted <= set(errors), path
         for response in errors.values():
             assert list(response["content"]) == ["application/problem+json"], path
 
 
-def test_every_route_but_the_probes_wants_a_key(document):
-    open_paths = {
-        path for path, _, operation in operations(document) if not operation.get("security")
+def test_every_route_but_the_probes_and_the_login_wants_a_key_or_a_session(document):
+    wants = {
+        (path, method): operation.get("security")
+        for path, method, operation in operations(document)
     }
-    assert open_paths == UNAUTHENTICATED
+    assert {place for place, security in wants.items() if not security} == {*PROBES, LOG_IN}
+    for place, security in wants.items():
+        if security:
+            assert {name for either in security for name in either} == {"key", "session"}, place
 
 
 def test_every_reference_leads_somewhere(document):

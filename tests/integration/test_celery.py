@@ -14,6 +14,7 @@ import pytest
 
 from scatterlens.schemas import State, TrainingRequest
 from scatterlens_service import ledger
+from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import CeleryBell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.bundles import active_bundles, to_model_version
@@ -139,7 +140,9 @@ def test_an_emptied_redis_loses_no_work_and_is_found_again(site, bell, redis):
     """The bell for the frame is lost with the broker; the sweep rings once it is back."""
     site.start_worker()
     stop = threading.Event()
-    sweeper = threading.Thread(target=sweep_forever, args=(site.engine, bell, site.settings, stop))
+    sweeper = threading.Thread(
+        target=sweep_forever, args=(site.engine, bell, site.settings, Attendance(), stop)
+    )
     sweeper.start()
     try:
         redis.kill()

@@ -33,6 +33,8 @@ and ring the bell *after* it.
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
 - keys: `create_key` `authenticate` `list_keys` `revoke_key`
+- logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
+  `record_use`
 
 `sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations and
 labels of one frame are not filtered by it: ask `get_frame(..., sees=...)` first. Records
@@ -165,6 +167,14 @@ from scatterlens_service.ledger.search import (
     get_frames,
     list_frames,
 )
+from scatterlens_service.ledger.sessions import (
+    clear_sessions,
+    end_session,
+    find_session,
+    has_expired_sessions,
+    open_session,
+    record_use,
+)
 from scatterlens_service.ledger.submissions import (
     BATCH,
     LIVE,
@@ -238,6 +248,7 @@ __all__ = [
     "asked_versions",
     "authenticate",
     "cancel_run",
+    "clear_sessions",
     "complete",
     "complete_render",
     "complete_run",
@@ -245,9 +256,11 @@ __all__ = [
     "crashed",
     "create_key",
     "current_labels",
+    "end_session",
     "events_after",
     "export_labels",
     "fail",
+    "find_session",
     "forget_worker",
     "get_aliases",
     "get_annotation",
@@ -257,6 +270,7 @@ __all__ = [
     "get_render",
     "get_run",
     "has_expired",
+    "has_expired_sessions",
     "has_queued",
     "has_queued_run",
     "has_reannotations",
@@ -278,6 +292,7 @@ __all__ = [
     "models_of",
     "newest_label",
     "open_engine",
+    "open_session",
     "open_versions",
     "promotions",
     "put_alias",
@@ -291,6 +306,7 @@ __all__ = [
     "queue_status",
     "queues_to_ring",
     "reading",
+    "record_use",
     "refuse_run",
     "release",
     "remember_request",

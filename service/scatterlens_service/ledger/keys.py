@@ -6,22 +6,17 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from scatterlens.schemas import Scope
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.records import Principal, to_datetime
-from scatterlens_service.ledger.tables import Key
+from scatterlens_service.ledger.tables import Key, Login
 
-SCOPES = (
-    "frames:write",
-    "results:read",
-    "labels:write",
-    "train:run",
-    "models:write",
-    "admin",
-)
+SCOPES: tuple[str, ...] = get_args(Scope)
 ROLES = {
     "viewer": ("results:read",),
     "annotator": ("results:read", "labels:write"),
@@ -84,7 +79,7 @@ def create_key(
         Key(
             id=key_id,
             name=name,
-            secret_sha256=_digest(secret),
+            secret_sha256=digest(secret),
             role=role,
             scopes=list(granted),
             proposal=proposal,
@@ -97,19 +92,30 @@ def create_key(
     return f"sl_{key_id}_{secret}"
 
 
-def authenticate(session: Session, key: str) -> Principal | None:
-    """Whoever holds this key; None if it is malformed, unknown, wrong, expired or revoked."""
+def authenticate(session: Session, key: str, *, hold: bool = False) -> Principal | None:
+    """Whoever holds this key; None if it is malformed, unknown, wrong, expired or revoked.
+
+    With `hold`, nobody revokes the key until the transaction ends.
+    """
     prefix, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
-    row = session.get(Key, key_id) if prefix == "sl" else None
+    row = session.get(Key, key_id, with_for_update=hold or None) if prefix == "sl" else None
     # An unknown id costs the same comparison as a wrong secret.
-    expected = row.secret_sha256 if row is not None else _digest("")
-    matches = hmac.compare_digest(expected, _digest(secret))
+    expected = row.secret_sha256 if row is not None else digest("")
+    matches = hmac.compare_digest(expected, digest(secret))
     if row is None or not matches or row.revoked is not None:
         return None
     if row.expires is not None and row.expires <= (session.scalar(select(Clock())) or 0.0):
         return None
-    return Principal(row.id, row.name, row.role, frozenset(row.scopes), row.proposal, row.beamline)
+    return Principal(
+        row.id,
+        row.name,
+        row.role,
+        frozenset(row.scopes),
+        row.proposal,
+        row.beamline,
+        None if row.expires is None else to_datetime(row.expires),
+    )
 
 
 def list_keys(session: Session) -> list[KeyRow]:
@@ -131,16 +137,20 @@ def list_keys(session: Session) -> list[KeyRow]:
 
 
 def revoke_key(session: Session, key_id: str) -> bool:
-    """End a key now; False if there is none such or it was revoked before."""
+    """End a key and its sessions now; False if there is none such or it was revoked before."""
     revoked = session.execute(
         update(Key)
         .where(Key.id == key_id, Key.revoked.is_(None))
         .values(revoked=Clock())
         .returning(Key.id)
     )
-    return revoked.first() is not None
+    if revoked.first() is None:
+        return False
+    session.execute(delete(Login).where(Login.key_id == key_id))
+    return True
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """What is kept of a secret."""
     # 256 random bits need no slow hash.
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -300,3 +300,7 @@ class Principal:
     scopes: frozenset[str]
     proposal: str | None = None
     beamline: str | None = None
+    expires: datetime | None = None
+    """When the key or the session ends; None = never."""
+    session: str | None = None
+    """sha256 of the token of the session that they came by; None where they showed the key."""

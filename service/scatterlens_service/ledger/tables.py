@@ -293,6 +293,32 @@ class Key(Table):
     created: Mapped[float] = mapped_column(Double)
     expires: Mapped[float | None] = mapped_column(Double)
     revoked: Mapped[float | None] = mapped_column(Double)
+    used: Mapped[float | None] = mapped_column(Double)
+    """When it was last seen, to about a minute; NULL = never."""
+
+
+class Login(Table):
+    """A browser that is logged in, with what its caller may do: however they proved who they are.
+
+    A key, once made, changes only by being revoked, which ends its sessions; so nothing here goes
+    stale.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "key_id"),)
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(32))
+    """Under which rows that it writes are recorded."""
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(16))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    proposal: Mapped[str | None] = mapped_column(String(100))
+    beamline: Mapped[str | None] = mapped_column(String(100))
+    created: Mapped[float] = mapped_column(Double)
+    expires: Mapped[float] = mapped_column(Double)
+    used: Mapped[float] = mapped_column(Double)
+    """When it was last seen, to about a minute."""
 
 
 class Worker(Table):

@@ -1,5 +1,6 @@
 """Wire models: what travels between clients and the gateway, defined once for both sides."""
 
+from scatterlens.schemas.access import Role, Scope, SessionIn, SessionInfo
 from scatterlens.schemas.base import (
     LINE,
     AttributeId,
@@ -109,7 +110,11 @@ __all__ = [
     "ReviewItem",
     "ReviewPage",
     "ReviewQueue",
+    "Role",
     "RollbackIn",
+    "Scope",
+    "SessionIn",
+    "SessionInfo",
     "Shown",
     "State",
     "Submission",
