@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useMemo } from "react";
 import { api, dataOf, Refusal, type Schemas, setCsrfToken } from "./client";
 
-export type Session = Schemas["Session"];
+export type Session = Schemas["SessionInfo"];
 type Scope = Session["scopes"][number];
 
 const SessionContext = createContext<Session | null>(null);
@@ -20,7 +20,7 @@ function keyInLink(): string | null {
 /** Log in with a key; the gateway keeps the session in a cookie. */
 export async function logIn(key: string): Promise<Session> {
   const session = await dataOf(api.POST("/api/v1/session", { body: { key: key.trim() } }));
-  setCsrfToken(session.csrf);
+  setCsrfToken(session.csrf ?? "");
   return session;
 }
 
@@ -29,7 +29,7 @@ async function currentSession(): Promise<Session | null> {
   if (key) return logIn(key);
   try {
     const session = await dataOf(api.GET("/api/v1/session"));
-    setCsrfToken(session.csrf);
+    setCsrfToken(session.csrf ?? "");
     return session;
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return null;
@@ -65,8 +65,9 @@ export function useLogOut() {
   return useMemo(
     () => async () => {
       await api.DELETE("/api/v1/session");
-      queries.clear();
       queries.setQueryData(["session"], null);
+      // What one has seen is not for who logs in next.
+      queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
     },
     [queries],
   );
