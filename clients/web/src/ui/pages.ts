@@ -9,4 +9,9 @@ interface Page {
   scope?: Session["scopes"][number];
 }
 
-export const PAGES: Page[] = [{ to: "/", name: "Live" }];
+export const PAGES: Page[] = [
+  { to: "/", name: "Live" },
+  { to: "/review", name: "Review" },
+  { to: "/models", name: "Models" },
+  { to: "/training", name: "Training", scope: "train:run" },
+];
