@@ -27,9 +27,11 @@ from scatterlens_service.routes import (
     events,
     frames,
     gradients,
+    keys,
     label_export,
     labels,
     models,
+    operations,
     pictures,
     results,
     review,
@@ -75,7 +77,8 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     errors.install(app)
     showing = (frames, search, results, pictures, spread, gradients)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, training, models, events, session, about):
+    running = (session, keys, operations)
+    for module in (*showing, *judging, training, models, events, *running, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)

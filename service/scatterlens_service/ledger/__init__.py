@@ -27,12 +27,13 @@ and ring the bell *after* it.
   `export_labels` `list_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
-  `run_metrics`
+  `open_runs` `run_metrics`
 - telling: `events_after` `last_event_id`
 - models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
-- keys: `create_key` `authenticate` `list_keys` `revoke_key`
+- running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
+- keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
   `record_use`
 
@@ -50,6 +51,7 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
+from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.jobs import (
@@ -75,6 +77,7 @@ from scatterlens_service.ledger.keys import (
     KeyRow,
     authenticate,
     create_key,
+    get_key,
     list_keys,
     revoke_key,
 )
@@ -138,6 +141,7 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
     WorkerRole,
 )
+from scatterlens_service.ledger.retries import JobRow, Troubled, get_job, list_jobs, retry_jobs
 from scatterlens_service.ledger.review import (
     Doubt,
     ReviewRow,
@@ -154,6 +158,7 @@ from scatterlens_service.ledger.runs import (
     is_run_due,
     lease_run,
     list_runs,
+    open_runs,
     queue_run,
     queue_run_by_policy,
     refuse_run,
@@ -201,6 +206,7 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "TRAIN",
+    "Backlog",
     "BadFilterError",
     "BadKeyError",
     "Doubt",
@@ -209,6 +215,7 @@ __all__ = [
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
+    "JobRow",
     "Judgement",
     "KeyRow",
     "LabelRow",
@@ -235,6 +242,7 @@ __all__ = [
     "StoredRender",
     "Submitted",
     "TagTerm",
+    "Troubled",
     "Verdict",
     "WorkerReport",
     "WorkerRole",
@@ -247,11 +255,13 @@ __all__ = [
     "annotations_of",
     "asked_versions",
     "authenticate",
+    "backlogs",
     "cancel_run",
     "clear_sessions",
     "complete",
     "complete_render",
     "complete_run",
+    "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
@@ -266,6 +276,8 @@ __all__ = [
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_job",
+    "get_key",
     "get_model",
     "get_render",
     "get_run",
@@ -284,6 +296,7 @@ __all__ = [
     "lease",
     "lease_run",
     "list_frames",
+    "list_jobs",
     "list_keys",
     "list_models",
     "list_reannotations",
@@ -292,6 +305,7 @@ __all__ = [
     "models_of",
     "newest_label",
     "open_engine",
+    "open_runs",
     "open_session",
     "open_versions",
     "promotions",
@@ -311,6 +325,7 @@ __all__ = [
     "release",
     "remember_request",
     "request_reannotation",
+    "retry_jobs",
     "revoke_key",
     "run_metrics",
     "seen_workers",

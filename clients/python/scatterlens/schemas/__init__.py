@@ -1,6 +1,15 @@
 """Wire models: what travels between clients and the gateway, defined once for both sides."""
 
-from scatterlens.schemas.access import Role, Scope, SessionIn, SessionInfo
+from scatterlens.schemas.access import (
+    KeyIn,
+    KeyInfo,
+    KeyList,
+    NewKey,
+    Role,
+    Scope,
+    SessionIn,
+    SessionInfo,
+)
 from scatterlens.schemas.base import (
     LINE,
     AttributeId,
@@ -56,6 +65,18 @@ from scatterlens.schemas.models import (
     RollbackIn,
     Version,
 )
+from scatterlens.schemas.operations import (
+    Disk,
+    Finished,
+    JobInfo,
+    JobKind,
+    JobPage,
+    Operations,
+    QueueInfo,
+    Retried,
+    RetryIn,
+    WorkerDetail,
+)
 from scatterlens.schemas.service import Event, Health, WorkerInfo
 from scatterlens.schemas.training import (
     Training,
@@ -77,8 +98,10 @@ __all__ = [
     "AttributeResult",
     "CandidateIn",
     "Consensus",
+    "Disk",
     "Event",
     "ExportedLabel",
+    "Finished",
     "Finite",
     "FrameDetail",
     "FrameLabels",
@@ -90,6 +113,12 @@ __all__ = [
     "GateReport",
     "GeometryIn",
     "Health",
+    "JobInfo",
+    "JobKind",
+    "JobPage",
+    "KeyIn",
+    "KeyInfo",
+    "KeyList",
     "LabelEntry",
     "LabelIn",
     "LabelValue",
@@ -98,15 +127,20 @@ __all__ = [
     "ModelInfo",
     "ModelRef",
     "ModelState",
+    "NewKey",
     "OldFrames",
+    "Operations",
     "Probability",
     "Problem",
     "PromoteIn",
     "PromotionEntry",
+    "QueueInfo",
     "Reannotation",
     "Reason",
     "Region",
     "Rendering",
+    "Retried",
+    "RetryIn",
     "ReviewItem",
     "ReviewPage",
     "ReviewQueue",
@@ -128,5 +162,6 @@ __all__ = [
     "TrainingStage",
     "Version",
     "Wire",
+    "WorkerDetail",
     "WorkerInfo",
 ]
