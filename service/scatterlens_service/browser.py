@@ -1,18 +1,26 @@
-"""The page at `/`, and the headers that keep browsers from doing more than it needs."""
+"""The browser interface, and the headers that keep browsers from doing more than it needs.
+
+Its source is `clients/web`; `make ui` and the build of the package put what is made of it into
+`static`.
+"""
 
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_FOLDER = Path(__file__).parent / "page"
+_FOLDER = Path(__file__).parent / "static"
+_PAGES = ("frames", "search", "review", "models", "training", "admin", "login")
+"""First parts of the addresses that the interface answers by itself, beside `/`."""
+_NOT_BUILT = """<!doctype html><title>Scatterlens</title><h1>The service runs</h1>
+<p>Its browser interface was not built. In a checkout: <code>make ui</code>, then reload.</p>"""
 _HEADERS = {
-    # Pictures are fetched with the key and shown from memory: `blob:`.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    # `blob:` for files made in the page; styles of single elements are set by scripts.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -20,16 +28,32 @@ _HEADERS = {
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
-async def show_page() -> FileResponse:
-    """Give the page; it asks the API for everything else, with the reader's key."""
-    return FileResponse(_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+def show_page() -> Response:
+    """Give the interface; it reads in the address which of its pages is meant."""
+    index = _FOLDER / "index.html"
+    if not index.exists():
+        return HTMLResponse(_NOT_BUILT, status_code=503)
+    return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+
+for _address in ("/", *(f"/{page}" for page in _PAGES), *(f"/{page}/{{rest}}" for page in _PAGES)):
+    router.add_api_route(_address, show_page)
+
+
+class _HashedFiles(StaticFiles):
+    """Files whose names change with their content: a browser need not ask for them again."""
+
+    def file_response(self, *args, **kwargs) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page and its parts."""
+    """Serve the interface and its parts."""
     app.include_router(router)
-    app.mount("/page", StaticFiles(directory=_FOLDER))
+    app.mount("/assets", _HashedFiles(directory=_FOLDER / "assets", check_dir=False))
+    app.mount("/public", StaticFiles(directory=_FOLDER / "public", check_dir=False))
 
 
 class GuardHeaders:

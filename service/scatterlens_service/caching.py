@@ -19,6 +19,18 @@ def private(etag: str) -> dict[str, str]:
     return {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
+def lasting(etag: str) -> dict[str, str]:
+    """Headers for what is too large to be asked about each time: kept for a day by this caller.
+
+    Not longer, so that a corrected decoder is not answered by an old cache.
+    """
+    return {
+        "ETag": etag,
+        "Cache-Control": "private, max-age=86400, immutable",
+        "Vary": "Authorization, Cookie, Accept-Encoding",
+    }
+
+
 def answer_unchanged(request: Request, etag: str) -> Response | None:
     """304 where the caller holds this very answer."""
     held = request.headers.get("if-none-match", "")

@@ -107,7 +107,7 @@ def test_two_who_try_the_same_jobs_again_do_it_once(engine):
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(sum(done, [])) == sorted(ids)
+    assert sorted(job_id for ids_of_one in done for job_id in ids_of_one) == sorted(ids)
     assert len(done) == 4
 
 

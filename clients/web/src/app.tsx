@@ -1,0 +1,33 @@
+/** The routes of the pages. */
+
+import { Suspense } from "react";
+import { Navigate, Route, Routes } from "react-router";
+import { SessionProvider, useCurrentSession } from "./api/session";
+import { Login } from "./pages/login/Login";
+import { Wall } from "./pages/wall/Wall";
+import { Loading, Nothing } from "./ui/Notice";
+import { Shell } from "./ui/Shell";
+
+/** All pages; without a session the login alone. */
+export function App() {
+  const { data: session, error, isPending, refetch } = useCurrentSession();
+  if (isPending) return <Loading what="Scatterlens" />;
+  if (error) return <Login problem={error} onDone={refetch} />;
+  if (session === null) return <Login onDone={refetch} />;
+  return (
+    <SessionProvider session={session}>
+      <Shell>
+        <Suspense fallback={<Loading what="page" />}>
+          <Routes>
+            <Route index element={<Wall />} />
+            <Route path="login" element={<Navigate to="/" replace />} />
+            <Route
+              path="*"
+              element={<Nothing title="No such page">The address has no page.</Nothing>}
+            />
+          </Routes>
+        </Suspense>
+      </Shell>
+    </SessionProvider>
+  );
+}

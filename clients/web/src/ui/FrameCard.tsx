@@ -1,0 +1,77 @@
+/** One frame of a list: thumbnail (log scale, masked pixels neutral), name, tags. */
+
+import { useEffect, useState } from "react";
+import { Link } from "react-router";
+import type { Schemas } from "../api/client";
+import { Chips } from "./Chips";
+import styles from "./FrameCard.module.css";
+
+type Frame = Schemas["FrameSummary"];
+
+const WORDS: Partial<Record<Frame["state"], string>> = {
+  queued: "waiting for its turn",
+  leased: "being looked at",
+  failed: "not readable",
+  quarantined: "in quarantine",
+  cancelled: "not looked at",
+};
+
+/** Card that opens its frame. `search` is added to the address, to know the list it came from. */
+export function FrameCard(props: { frame: Frame; search?: string }) {
+  const { frame } = props;
+  const label = frame.filename ?? frame.frame_id.slice(0, 12);
+  return (
+    <Link
+      className={styles.card}
+      to={{ pathname: `/frames/${frame.frame_id}`, search: props.search }}
+      data-frame={frame.frame_id}
+    >
+      <span className={styles.picture}>
+        {frame.state === "done" ? (
+          <Thumbnail frameId={frame.frame_id} />
+        ) : (
+          <span className={styles.state} data-state={frame.state}>
+            {WORDS[frame.state]}
+          </span>
+        )}
+      </span>
+      <span className={styles.name} title={label}>
+        {label}
+        {frame.index !== null && ` · ${frame.index}`}
+      </span>
+      <span className={styles.about}>
+        <time dateTime={frame.submitted}>{timeOfDay(frame.submitted)}</time>
+        {frame.scan && <span title={`Scan ${frame.scan}`}>{frame.scan}</span>}
+      </span>
+      <Chips tags={frame.tags} most={3} />
+    </Link>
+  );
+}
+
+function Thumbnail(props: { frameId: string }) {
+  const [state, setState] = useState<"loading" | "shown" | "broken">("loading");
+  const source = `/api/v1/frames/${props.frameId}/preview.png?size=256`;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another frame begins anew
+  useEffect(() => setState("loading"), [props.frameId]);
+  if (state === "broken") return <span className={styles.state}>no picture</span>;
+  return (
+    <img
+      src={source}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      data-state={state}
+      onLoad={() => setState("shown")}
+      onError={() => setState("broken")}
+    />
+  );
+}
+
+/** `14:03:21`, with the date where it is not today's. */
+function timeOfDay(iso: string): string {
+  const time = new Date(iso);
+  const clock = time.toLocaleTimeString([], { hour12: false });
+  return time.toDateString() === new Date().toDateString()
+    ? clock
+    : `${time.toISOString().slice(0, 10)} ${clock}`;
+}

@@ -1,0 +1,12 @@
+/** The pages that the navigation offers. */
+
+import type { Session } from "../api/session";
+
+interface Page {
+  to: string;
+  name: string;
+  /** Only who has it is offered the page. */
+  scope?: Session["scopes"][number];
+}
+
+export const PAGES: Page[] = [{ to: "/", name: "Live" }];
