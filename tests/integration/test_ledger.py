@@ -388,14 +388,31 @@ def ask_for_picture(engine, frame_id: str, model=AAM, parameters=RING) -> None:
         ledger.queue_render(session, frame_id, model, parameters)
 
 
-def render_of(engine, frame_id: str, parameters=RING) -> ledger.StoredRender | None:
+def render_of(engine, frame_id: str, parameters=RING, model=AAM) -> ledger.StoredRender | None:
     with ledger.reading(engine) as session:
-        return ledger.get_render(session, frame_id, AAM.version, parameters)
+        return ledger.get_render(session, frame_id, model, parameters)
 
 
 def kinds(engine) -> list[str]:
     with ledger.reading(engine) as session:
         return [event.kind for event in ledger.events_after(session, 0)]
+
+
+def test_what_needs_no_model_is_drawn_by_a_worker_of_any(engine):
+    frame_id = annotate(engine, 1, ring=0.9)
+    pixels = {"pixels": "counts"}
+    ask_for_picture(engine, frame_id, model=None, parameters=pixels)
+    ask_for_picture(engine, frame_id, model=None, parameters=pixels)
+    ask_for_picture(engine, frame_id, model=AAM)
+    with ledger.reading(engine) as session:
+        assert ledger.has_queued(session, versions=["another"])
+    with ledger.writing(engine) as session:
+        (job,) = ledger.lease(session, "w", 9, 10.0, versions=["another"])
+        assert (job.kind, job.parameters) == ("render", pixels)
+        assert ledger.complete_render(session, job, "e" * 64)
+    done = ledger.StoredRender(State.DONE, "e" * 64, None)
+    assert render_of(engine, frame_id, pixels, model=None) == done
+    assert render_of(engine, frame_id, pixels) is None
 
 
 def test_a_picture_is_queued_once_for_its_parameters_and_says_where_it_lies(engine):

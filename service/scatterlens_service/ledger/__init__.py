@@ -27,13 +27,14 @@ and ring the bell *after* it.
   `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
-  `run_metrics`
+  `open_runs` `run_metrics`
 - telling: `events_after` `last_event_id`
 - models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
   `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
-- keys: `create_key` `authenticate` `list_keys` `revoke_key`
+- running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
+- keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
   `record_use`
 
@@ -51,6 +52,7 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
+from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
 from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
@@ -77,6 +79,7 @@ from scatterlens_service.ledger.keys import (
     KeyRow,
     authenticate,
     create_key,
+    get_key,
     list_keys,
     revoke_key,
 )
@@ -141,6 +144,7 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
     WorkerRole,
 )
+from scatterlens_service.ledger.retries import JobRow, Troubled, get_job, list_jobs, retry_jobs
 from scatterlens_service.ledger.review import (
     Doubt,
     ReviewRow,
@@ -157,6 +161,7 @@ from scatterlens_service.ledger.runs import (
     is_run_due,
     lease_run,
     list_runs,
+    open_runs,
     queue_run,
     queue_run_by_policy,
     refuse_run,
@@ -206,6 +211,7 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "TRAIN",
+    "Backlog",
     "BadFilterError",
     "BadKeyError",
     "ComparisonRow",
@@ -215,6 +221,7 @@ __all__ = [
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
+    "JobRow",
     "Judgement",
     "KeyRow",
     "LabelRow",
@@ -242,6 +249,7 @@ __all__ = [
     "StoredRender",
     "Submitted",
     "TagTerm",
+    "Troubled",
     "Verdict",
     "WorkerReport",
     "WorkerRole",
@@ -254,6 +262,7 @@ __all__ = [
     "annotations_of",
     "asked_versions",
     "authenticate",
+    "backlogs",
     "cancel_run",
     "clear_sessions",
     "compare_models",
@@ -261,6 +270,7 @@ __all__ = [
     "complete_render",
     "complete_run",
     "count_review",
+    "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
@@ -275,6 +285,8 @@ __all__ = [
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_job",
+    "get_key",
     "get_model",
     "get_render",
     "get_run",
@@ -293,6 +305,7 @@ __all__ = [
     "lease",
     "lease_run",
     "list_frames",
+    "list_jobs",
     "list_keys",
     "list_models",
     "list_reannotations",
@@ -301,6 +314,7 @@ __all__ = [
     "models_of",
     "newest_label",
     "open_engine",
+    "open_runs",
     "open_session",
     "open_versions",
     "promotions",
@@ -320,6 +334,7 @@ __all__ = [
     "release",
     "remember_request",
     "request_reannotation",
+    "retry_jobs",
     "revoke_key",
     "run_metrics",
     "seen_workers",
