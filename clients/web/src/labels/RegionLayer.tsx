@@ -11,7 +11,7 @@ export interface Drawing {
   region: Point[] | null;
 }
 
-export interface Region {
+interface Region {
   author: string;
   points: Point[];
 }
