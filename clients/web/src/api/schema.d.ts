@@ -260,6 +260,95 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/frames/{frame_id}/pixels.npy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Pixels
+         * @description Give the counts of every detector pixel: float32 (H, W), NaN where masked.
+         *
+         *     The first request has a worker read them and is answered 202, unless `wait` suffices.
+         */
+        get: operations["read_pixels_api_v1_frames__frame_id__pixels_npy_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/profiles/radial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Radial Profile
+         * @description Give the mean counts by distance from the direct beam, within a range of directions.
+         *
+         *     The range is in degrees, 0 along growing columns and 90 along growing rows, and may pass 180.
+         *     No solid angle or polarisation is corrected. 202 as long as a worker has yet to sum the pixels.
+         */
+        get: operations["read_radial_profile_api_v1_frames__frame_id__profiles_radial_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/profiles/azimuthal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Azimuthal Profile
+         * @description Give the mean counts by direction, within a range of rings: those whose middles lie in it.
+         *
+         *     Without a range, over the whole frame. 202 as long as a worker has yet to sum the pixels.
+         */
+        get: operations["read_azimuthal_profile_api_v1_frames__frame_id__profiles_azimuthal_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/nexus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Nexus
+         * @description Give the frame's pixels and geometry, what each model says, and the labels of people.
+         *
+         *     202 as long as a worker has yet to read the pixels, unless `wait` suffices.
+         */
+        get: operations["read_nexus_api_v1_frames__frame_id__nexus_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/frames/{frame_id}/overlays/{attribute}/spread.png": {
         parameters: {
             query?: never;
@@ -875,6 +964,38 @@ export interface components {
             tag: boolean;
         };
         /**
+         * AzimuthalProfile
+         * @description Mean counts of the live pixels by direction, within a range of rings; one degree each.
+         */
+        AzimuthalProfile: {
+            /** Frame Id */
+            frame_id: string;
+            geometry: components["schemas"]["GeometryIn"] | null;
+            /** Center Yx */
+            center_yx: [
+                number,
+                number
+            ];
+            /** Radius Range Px */
+            radius_range_px: [
+                number,
+                number
+            ];
+            /** Q Range Inv Nm */
+            q_range_inv_nm: [
+                number,
+                number
+            ] | null;
+            /** Chi Deg */
+            chi_deg: number[];
+            /** Intensity */
+            intensity: (number | null)[];
+            /** Sigma */
+            sigma: (number | null)[];
+            /** Pixels */
+            pixels: number[];
+        };
+        /**
          * CandidateIn
          * @description Which version is to be production next.
          */
@@ -1488,6 +1609,35 @@ export interface components {
             time: string;
         };
         /**
+         * RadialProfile
+         * @description Mean counts of the live pixels by ring around the direct beam, one pixel wide each.
+         */
+        RadialProfile: {
+            /** Frame Id */
+            frame_id: string;
+            geometry: components["schemas"]["GeometryIn"] | null;
+            /** Center Yx */
+            center_yx: [
+                number,
+                number
+            ];
+            /** Chi Range Deg */
+            chi_range_deg: [
+                number,
+                number
+            ];
+            /** Radius Px */
+            radius_px: number[];
+            /** Q Inv Nm */
+            q_inv_nm: number[] | null;
+            /** Intensity */
+            intensity: (number | null)[];
+            /** Sigma */
+            sigma: (number | null)[];
+            /** Pixels */
+            pixels: number[];
+        };
+        /**
          * Reannotation
          * @description A request that a model looks at frames of the past, and how far it came.
          */
@@ -1523,7 +1673,7 @@ export interface components {
             /** Frame Id */
             frame_id: string;
             state: components["schemas"]["State"];
-            model: components["schemas"]["ModelRef"];
+            model: components["schemas"]["ModelRef"] | null;
         };
         /**
          * ReviewItem
@@ -3087,6 +3237,447 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_pixels_api_v1_frames__frame_id__pixels_npy_get: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description NumPy array, format .npy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-npy": unknown;
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_radial_profile_api_v1_frames__frame_id__profiles_radial_get: {
+        parameters: {
+            query?: {
+                chi_min?: number;
+                chi_max?: number;
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RadialProfile"];
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_azimuthal_profile_api_v1_frames__frame_id__profiles_azimuthal_get: {
+        parameters: {
+            query?: {
+                /** @description nm^-1; in pixel widths without geometry. */
+                low?: number | null;
+                /** @description nm^-1; in pixel widths without geometry. */
+                high?: number | null;
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AzimuthalProfile"];
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_nexus_api_v1_frames__frame_id__nexus_get: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description NeXus file (HDF5), laid out as NXsas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-hdf5": unknown;
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
