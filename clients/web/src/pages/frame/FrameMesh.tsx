@@ -1,7 +1,6 @@
 /** Counts as a mesh in the canvas: every pixel keeps its value until the GPU gives it a colour. */
 
-import { type Domain, HeatmapMesh, useVisCanvasContext } from "@h5web/lib";
-import ndarray from "ndarray";
+import { type Domain, HeatmapMesh, type HeatmapMeshProps, useVisCanvasContext } from "@h5web/lib";
 import { useMemo } from "react";
 import { Vector3 } from "three";
 import { SCALES, showable } from "./contrast";
@@ -32,6 +31,12 @@ export function usePlace(across: number, down: number) {
   };
 }
 
+/** The part of an `ndarray` that the mesh reads: its constructor compiles code, which is forbidden. */
+function asArray(data: Float32Array, { height, width }: Layer): HeatmapMeshProps["values"] {
+  const array = { data, shape: [height, width], dtype: "float32" as const };
+  return array as unknown as HeatmapMeshProps["values"];
+}
+
 /** The frame itself. */
 export function FrameMesh(props: {
   layer: Layer;
@@ -43,7 +48,7 @@ export function FrameMesh(props: {
   const { position, size, turn } = usePlace(layer.across, layer.down);
   const lowest = domain[0];
   const values = useMemo(
-    () => ndarray(showable(layer.values, display.scale, lowest), [layer.height, layer.width]),
+    () => asArray(showable(layer.values, display.scale, lowest), layer),
     [layer, display.scale, lowest],
   );
   return (
