@@ -47,8 +47,7 @@ const FRAGMENT = `
     float above = mix(cell(corner), cell(corner + ivec2(1, 0)), part.x);
     float below = mix(cell(corner + ivec2(0, 1)), cell(corner + ivec2(1, 1)), part.x);
     float shown = clamp(mix(above, below, part.y) / range, 0.0, 1.0);
-    float entry = (shown * ${COLORS - 1}.0 + 0.5) / ${COLORS}.0;
-    gl_FragColor = vec4(texture2D(colors, vec2(entry, 0.5)).rgb, sqrt(shown) * opacity);
+    gl_FragColor = vec4(texture2D(colors, vec2(shown, 0.5)).rgb, sqrt(shown) * opacity);
   }
 `;
 

@@ -85,11 +85,13 @@ export function Picture(props: Props) {
           visDomain: [-0.5, width - 0.5],
           isIndexAxis: true,
           flip: display.mirrored,
+          formatTick: String,
         }}
         ordinateConfig={{
           visDomain: [-0.5, height - 0.5],
           isIndexAxis: true,
           flip: !display.upsideDown,
+          formatTick: String,
         }}
       >
         <Pan />
