@@ -27,10 +27,12 @@ from scatterlens_service.routes import (
     events,
     frames,
     gradients,
+    keys,
     label_export,
     labels,
     models,
     nexus,
+    operations,
     pictures,
     pixels,
     profiles,
@@ -78,7 +80,8 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     errors.install(app)
     showing = (frames, search, results, pictures, pixels, profiles, nexus, spread, gradients)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, training, models, events, session, about):
+    running = (session, keys, operations)
+    for module in (*showing, *judging, training, models, events, *running, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)

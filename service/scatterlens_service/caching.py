@@ -4,7 +4,7 @@ import hashlib
 
 from fastapi import Request, Response
 
-_EDITION = "1"
+_EDITION = "2"
 """Raise it when pictures are drawn in another way."""
 
 

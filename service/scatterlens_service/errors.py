@@ -31,7 +31,7 @@ from starlette.requests import ClientDisconnect
 
 from scatterlens.schemas import Problem, Reason
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
-from scatterlens_service.ledger import BadFilterError, IdempotencyConflictError
+from scatterlens_service.ledger import BadFilterError, BadKeyError, IdempotencyConflictError
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +177,7 @@ async def _answer_refusal(_request: Request, error: Exception) -> JSONResponse:
 
 _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
     BadFilterError: (422, "bad_filter", "The filter cannot be read", "Write it like `ring>0.8`."),
+    BadKeyError: (422, "bad_key", "The key cannot be made", "Ask for one that can."),
     IdempotencyConflictError: (
         422,
         "idempotency_key_reused",

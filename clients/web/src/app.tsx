@@ -8,7 +8,8 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
-const Frame = lazy(() => import("./pages/frame/Frame").then(({ Frame }) => ({ default: Frame })));
+const Frame = lazy(() => import("./pages/frame/Frame"));
+const Review = lazy(() => import("./pages/review/Review"));
 
 /** All pages; without a session the login alone. */
 export function App() {
@@ -23,6 +24,7 @@ export function App() {
           <Routes>
             <Route index element={<Wall />} />
             <Route path="frames/:frameId" element={<Frame />} />
+            <Route path="review" element={<Review />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route
               path="*"

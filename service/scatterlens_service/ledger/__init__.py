@@ -24,15 +24,17 @@ and ring the bell *after* it.
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
-  `export_labels` `list_review`
+  `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
-  `run_metrics`
+  `open_runs` `run_metrics`
 - telling: `events_after` `last_event_id`
 - models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
+  `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
-- keys: `create_key` `authenticate` `list_keys` `revoke_key`
+- running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
+- keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
   `record_use`
 
@@ -50,6 +52,8 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
+from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
+from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.jobs import (
@@ -75,6 +79,7 @@ from scatterlens_service.ledger.keys import (
     KeyRow,
     authenticate,
     create_key,
+    get_key,
     list_keys,
     revoke_key,
 )
@@ -107,6 +112,7 @@ from scatterlens_service.ledger.models import (
     put_gate,
     version_before,
 )
+from scatterlens_service.ledger.progress import COUNTED, ReviewCount, count_review
 from scatterlens_service.ledger.reannotations import (
     ReannotationRow,
     has_reannotations,
@@ -138,6 +144,7 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
     WorkerRole,
 )
+from scatterlens_service.ledger.retries import JobRow, Troubled, get_job, list_jobs, retry_jobs
 from scatterlens_service.ledger.review import (
     Doubt,
     ReviewRow,
@@ -154,6 +161,7 @@ from scatterlens_service.ledger.runs import (
     is_run_due,
     lease_run,
     list_runs,
+    open_runs,
     queue_run,
     queue_run_by_policy,
     refuse_run,
@@ -193,6 +201,8 @@ from scatterlens_service.ledger.workers import forget_worker, seen_workers
 __all__ = [
     "BATCH",
     "CANDIDATE",
+    "COMPARED",
+    "COUNTED",
     "DEFAULT_DAYS",
     "LIVE",
     "PRODUCTION",
@@ -201,14 +211,17 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "TRAIN",
+    "Backlog",
     "BadFilterError",
     "BadKeyError",
+    "ComparisonRow",
     "Doubt",
     "EventRow",
     "FrameFilter",
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
+    "JobRow",
     "Judgement",
     "KeyRow",
     "LabelRow",
@@ -225,6 +238,7 @@ __all__ = [
     "PromotionRow",
     "QueueStatus",
     "ReannotationRow",
+    "ReviewCount",
     "ReviewRow",
     "ReviewRows",
     "RunRow",
@@ -235,6 +249,7 @@ __all__ = [
     "StoredRender",
     "Submitted",
     "TagTerm",
+    "Troubled",
     "Verdict",
     "WorkerReport",
     "WorkerRole",
@@ -247,11 +262,15 @@ __all__ = [
     "annotations_of",
     "asked_versions",
     "authenticate",
+    "backlogs",
     "cancel_run",
     "clear_sessions",
+    "compare_models",
     "complete",
     "complete_render",
     "complete_run",
+    "count_review",
+    "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
@@ -266,6 +285,8 @@ __all__ = [
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_job",
+    "get_key",
     "get_model",
     "get_render",
     "get_run",
@@ -284,6 +305,7 @@ __all__ = [
     "lease",
     "lease_run",
     "list_frames",
+    "list_jobs",
     "list_keys",
     "list_models",
     "list_reannotations",
@@ -292,6 +314,7 @@ __all__ = [
     "models_of",
     "newest_label",
     "open_engine",
+    "open_runs",
     "open_session",
     "open_versions",
     "promotions",
@@ -311,6 +334,7 @@ __all__ = [
     "release",
     "remember_request",
     "request_reannotation",
+    "retry_jobs",
     "revoke_key",
     "run_metrics",
     "seen_workers",

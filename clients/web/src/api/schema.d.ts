@@ -510,6 +510,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/review/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Review Progress
+         * @description Tell how many frames a queue is drawn from, and over how many the caller said something.
+         */
+        get: operations["read_review_progress_api_v1_review_progress_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/training": {
         parameters: {
             query?: never;
@@ -572,6 +592,46 @@ export interface paths {
          * @description Tell all that is known of a model version: card, figures, gate, history.
          */
         get: operations["read_model_api_v1_models__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description Give the page that the evaluation of a model wrote, where its bundle holds one.
+         */
+        get: operations["read_report_api_v1_models__version__report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Models
+         * @description Compare what two models say, on the newest frames that both annotated.
+         */
+        get: operations["compare_models_api_v1_models__version__comparison_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -712,6 +772,130 @@ export interface paths {
          * @description End the session; a caller who sent a key has none, and nothing happens.
          */
         delete: operations["log_out_api_v1_session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description List all keys without their secrets, oldest first.
+         */
+        get: operations["list_keys_api_v1_keys_get"];
+        put?: never;
+        /**
+         * Create Key
+         * @description Make a key; this answer is the only one that tells it.
+         */
+        post: operations["create_key_api_v1_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Key
+         * @description End a key and its sessions now; one that was revoked before stays so.
+         */
+        post: operations["revoke_key_api_v1_keys__key_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Operations
+         * @description Tell what waits and what ended in each queue, who works, how full the disk is.
+         */
+        get: operations["read_operations_api_v1_operations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description List jobs on frames that failed or were quarantined, with reasons, newest first.
+         */
+        get: operations["list_jobs_api_v1_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Job
+         * @description Queue a failed or quarantined job anew, with all its attempts forgiven.
+         */
+        post: operations["retry_job_api_v1_jobs__job_id__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Jobs
+         * @description Queue many failed and quarantined jobs anew; those that are neither are left alone.
+         */
+        post: operations["retry_jobs_api_v1_jobs_retry_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1004,6 +1188,38 @@ export interface components {
             version: string | null;
         };
         /**
+         * ComparedAttribute
+         * @description One attribute by two models, over the frames that both annotated.
+         */
+        ComparedAttribute: {
+            /** Id */
+            id: string;
+            /** Both */
+            both: number;
+            /** Only This */
+            only_this: number;
+            /** Only Other */
+            only_other: number;
+            /** Difference */
+            difference: number;
+            /** Distance */
+            distance: number;
+        };
+        /**
+         * Comparison
+         * @description What a model says beside another one, on the newest frames that both annotated.
+         */
+        Comparison: {
+            /** Version */
+            version: string;
+            /** Against */
+            against: string;
+            /** Frames */
+            frames: number;
+            /** Attributes */
+            attributes: components["schemas"]["ComparedAttribute"][];
+        };
+        /**
          * Consensus
          * @description What the current labels of one attribute come to.
          */
@@ -1025,6 +1241,18 @@ export interface components {
             agree: boolean;
         };
         /**
+         * Disk
+         * @description Where frames are kept.
+         */
+        Disk: {
+            /** Total Bytes */
+            total_bytes: number;
+            /** Free Bytes */
+            free_bytes: number;
+            /** Needed Bytes */
+            needed_bytes: number;
+        };
+        /**
          * Event
          * @description One line of the event stream: a frame, a training run or the models changed.
          */
@@ -1035,7 +1263,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "submitted" | "done" | "failed" | "quarantined" | "labelled" | "training" | "model";
+            kind: "submitted" | "done" | "failed" | "quarantined" | "retried" | "labelled" | "training" | "model";
             /**
              * Frame Id
              * @default null
@@ -1115,6 +1343,18 @@ export interface components {
              * @default null
              */
             sample: string | null;
+        };
+        /**
+         * Finished
+         * @description Jobs that ended within some time.
+         */
+        Finished: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Quarantined */
+            quarantined: number;
         };
         /**
          * FrameDetail
@@ -1384,6 +1624,115 @@ export interface components {
             problems: string[];
         };
         /**
+         * JobInfo
+         * @description A job on a frame, and how it went.
+         */
+        JobInfo: {
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "annotate" | "render" | "train";
+            /** Queue */
+            queue: string;
+            state: components["schemas"]["State"];
+            /** Frame Id */
+            frame_id: string;
+            /** Filename */
+            filename?: string | null;
+            model: components["schemas"]["ModelRef"];
+            /** Attempts */
+            attempts: number;
+            /** Lost Leases */
+            lost_leases: number;
+            /** Crashes */
+            crashes: number;
+            /**
+             * Queued
+             * Format: date-time
+             */
+            queued: string;
+            /** Finished */
+            finished?: string | null;
+            reason?: components["schemas"]["Reason"] | null;
+        };
+        /**
+         * JobPage
+         * @description Jobs, newest first.
+         */
+        JobPage: {
+            /** Items */
+            items: components["schemas"]["JobInfo"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /**
+         * KeyIn
+         * @description A key that is asked for.
+         */
+        KeyIn: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes?: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[] | null;
+            /**
+             * Expires Days
+             * @default 90
+             */
+            expires_days: number | null;
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+        };
+        /**
+         * KeyInfo
+         * @description A key without its secret.
+         */
+        KeyInfo: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /** Expires */
+            expires?: string | null;
+            /** Revoked */
+            revoked?: string | null;
+            /** Used */
+            used?: string | null;
+        };
+        /**
+         * KeyList
+         * @description All keys, oldest first, revoked ones too.
+         */
+        KeyList: {
+            /** Items */
+            items: components["schemas"]["KeyInfo"][];
+        };
+        /**
          * LabelEntry
          * @description What one author said about one attribute of a frame.
          */
@@ -1460,6 +1809,11 @@ export interface components {
             };
             /** Card */
             card: string | null;
+            /**
+             * Report
+             * @default false
+             */
+            report: boolean;
             /** Run Id */
             run_id: string | null;
             /**
@@ -1528,6 +1882,40 @@ export interface components {
             version: string;
         };
         /**
+         * NewKey
+         * @description A key that was just made.
+         */
+        NewKey: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /** Expires */
+            expires?: string | null;
+            /** Revoked */
+            revoked?: string | null;
+            /** Used */
+            used?: string | null;
+            /** Key */
+            key: string;
+        };
+        /**
          * OldFrames
          * @description Which frames of the past are meant; empty fields do not narrow.
          */
@@ -1542,6 +1930,27 @@ export interface components {
             scan?: string | null;
             /** Sample */
             sample?: string | null;
+        };
+        /**
+         * Operations
+         * @description How the service does.
+         */
+        Operations: {
+            /** Queues */
+            queues: components["schemas"]["QueueInfo"][];
+            /** Failed */
+            failed: number;
+            /** Quarantined */
+            quarantined: number;
+            /** Workers */
+            workers: components["schemas"]["WorkerDetail"][];
+            disk: components["schemas"]["Disk"];
+            /** Can Train */
+            can_train: boolean;
+            /** Trainings */
+            trainings: components["schemas"]["TrainingChange"][];
+            /** Problems */
+            problems: string[];
         };
         /**
          * Problem
@@ -1613,6 +2022,27 @@ export interface components {
             time: string;
         };
         /**
+         * QueueInfo
+         * @description One queue: what waits in it, what is worked on, what left it.
+         */
+        QueueInfo: {
+            /** Queue */
+            queue: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "annotate" | "render" | "train";
+            /** Queued */
+            queued: number;
+            /** Leased */
+            leased: number;
+            /** Oldest Queued Seconds */
+            oldest_queued_seconds: number | null;
+            last_minute: components["schemas"]["Finished"];
+            last_hour: components["schemas"]["Finished"];
+        };
+        /**
          * RadialProfile
          * @description Mean counts of the live pixels by ring around the direct beam, one pixel wide each.
          */
@@ -1680,6 +2110,22 @@ export interface components {
             model: components["schemas"]["ModelRef"] | null;
         };
         /**
+         * Retried
+         * @description Jobs that wait again; those that had neither failed nor been quarantined are left out.
+         */
+        Retried: {
+            /** Ids */
+            ids: number[];
+        };
+        /**
+         * RetryIn
+         * @description Jobs to try again.
+         */
+        RetryIn: {
+            /** Ids */
+            ids: number[];
+        };
+        /**
          * ReviewItem
          * @description A frame that a person should look at, and why.
          */
@@ -1699,6 +2145,18 @@ export interface components {
             items: components["schemas"]["ReviewItem"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * ReviewProgress
+         * @description How far the caller has come with a review queue.
+         */
+        ReviewProgress: {
+            /** Judged */
+            judged: number | null;
+            /** Frames */
+            frames: number;
+            /** More */
+            more: boolean;
         };
         /**
          * RollbackIn
@@ -1930,6 +2388,31 @@ export interface components {
             kept_calibration?: string[];
             /** Uncalibrated */
             uncalibrated?: string[];
+        };
+        /**
+         * WorkerDetail
+         * @description A worker process that reported within the last hour and did not say goodbye.
+         */
+        WorkerDetail: {
+            /** Id */
+            id: string;
+            /** Device */
+            device: string;
+            /** Provider */
+            provider: string;
+            /** Seen Seconds Ago */
+            seen_seconds_ago: number;
+            /** Models */
+            models?: string[];
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "annotate" | "train";
+            /** Refused */
+            refused?: {
+                [key: string]: string;
+            };
         };
         /**
          * WorkerInfo
@@ -4467,6 +4950,87 @@ export interface operations {
             };
         };
     };
+    read_review_progress_api_v1_review_progress_get: {
+        parameters: {
+            query?: {
+                /** @description `uncertain`: near the threshold; `disagreement`: between all models that annotated the frame; `model_vs_human`: tags against what people say; `novel`: unlike the model's validation frames. */
+                by?: "uncertain" | "disagreement" | "model_vs_human" | "novel";
+                /** @description Only doubts about this one. */
+                attribute?: string | null;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewProgress"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_trainings_api_v1_training_get: {
         parameters: {
             query?: never;
@@ -4824,6 +5388,163 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report_api_v1_models__version__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page that needs nothing else */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_models_api_v1_models__version__comparison_get: {
+        parameters: {
+            query?: {
+                /** @description Another model by name or version; else production. */
+                against?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Unauthorized */
@@ -5443,6 +6164,505 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys_api_v1_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key_api_v1_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key_api_v1_keys__key_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_operations_api_v1_operations_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operations"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs_api_v1_jobs_get: {
+        parameters: {
+            query: {
+                state: "failed" | "quarantined";
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job_api_v1_jobs__job_id__retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As `GET /jobs` lists it. */
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_jobs_api_v1_jobs_retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
             };
             /** @description Unauthorized */
             401: {

@@ -1,7 +1,9 @@
 /** The page of one frame: see it at full depth, see what models saw, judge it. */
 
-import { useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
+import { LabelPanel } from "../../labels/LabelPanel";
+import { useKeys } from "../../ui/keys";
 import { Failure, Loading } from "../../ui/Notice";
 import { About } from "./About";
 import { Attributes } from "./Attributes";
@@ -20,7 +22,7 @@ import { useAnnotations, useDetail, useModels, useNeighbours, usePixels } from "
 import { type View, wholeOf } from "./view";
 
 /** Page at `/frames/<id>`. */
-export function Frame() {
+export default function Frame() {
   const { frameId = "" } = useParams();
   const detail = useDetail(frameId);
   if (detail.isPending) return <Loading what="frame" />;
@@ -38,7 +40,7 @@ function KnownFrame(props: { frame: Known }) {
   const { layer, error, retry } = usePixels(frameId, frame.shape);
   const said = useAnnotations(frameId);
   const models = useModels();
-  const { panes, change, setBeside } = usePanes();
+  const { panes, change, setBeside, correcting, setCorrecting } = usePanes();
   const [cursor] = useState(() => observable<Pixel | null>(null));
   const [marked] = useState(() => observable<number | null>(null));
 
@@ -66,12 +68,23 @@ function KnownFrame(props: { frame: Known }) {
 
   const list = useLocation().search;
   const { previous, next } = useNeighbours(frameId, frame.scan);
-  useKeys({
-    "[": previous && `/frames/${previous}${list}`,
-    "]": next && `/frames/${next}${list}`,
-    o: () => change(0, { map: mapAfter(firstMap, mapsOf(first?.annotation, first?.model)) }),
-    m: () => changeDisplay({ markMasked: !display.markMasked }),
+  const navigate = useNavigate();
+  useKeys((key) => {
+    if (key === "[" && previous) navigate(`/frames/${previous}${list}`);
+    else if (key === "]" && next) navigate(`/frames/${next}${list}`);
+    else if (key === "o")
+      change(0, { map: mapAfter(firstMap, mapsOf(first?.annotation, first?.model)) });
+    else if (key === "m") changeDisplay({ markMasked: !display.markMasked });
+    else if (key === "c") setCorrecting(!correcting);
+    else return false;
+    return true;
   });
+
+  const shown = firstMap?.kind === "attribute" ? firstMap.name : null;
+  const show = (id: string | null) =>
+    change(0, { map: id === null ? null : { kind: "attribute", name: id } });
+  const answer = first?.annotation;
+  const labelled = answer?.state === "done" ? answer : undefined;
 
   const name = frame.filename ?? frameId.slice(0, 12);
   return (
@@ -145,7 +158,17 @@ function KnownFrame(props: { frame: Known }) {
       </div>
       <aside className={styles.side} aria-label="About this frame">
         <section>
-          <h2>Attributes</h2>
+          <div className={styles.choice}>
+            <h2>Attributes</h2>
+            <button
+              type="button"
+              aria-pressed={correcting}
+              onClick={() => setCorrecting(!correcting)}
+              title="c"
+            >
+              Correct
+            </button>
+          </div>
           {said.error ? (
             <Failure error={said.error} onRetry={said.refetch} />
           ) : said.isPending ? (
@@ -158,12 +181,21 @@ function KnownFrame(props: { frame: Known }) {
                   <span className="mono">{first.annotation.model.version}</span>
                 </p>
               )}
-              <Attributes
-                annotation={first?.annotation}
-                agreement={said.data.agreement}
-                shown={firstMap?.kind === "attribute" ? firstMap.name : null}
-                onShow={(id) => change(0, { map: id ? { kind: "attribute", name: id } : null })}
-              />
+              {correcting ? (
+                <LabelPanel
+                  frameId={frameId}
+                  annotation={labelled}
+                  chosen={shown}
+                  onChoose={show}
+                />
+              ) : (
+                <Attributes
+                  annotation={first?.annotation}
+                  agreement={said.data.agreement}
+                  shown={shown}
+                  onShow={show}
+                />
+              )}
             </>
           )}
         </section>
@@ -202,22 +234,4 @@ function Step(props: { to: string | undefined; name: string; sign: string; hint:
 /** The view of all panes; begins with the whole frame once its size is known. */
 function useSharedView(height: number, width: number): Observable<View> {
   return useMemo(() => observable(wholeOf(height, width)), [height, width]);
-}
-
-/** Single keys of the page: an address to go to, or something to do. */
-function useKeys(keys: Record<string, string | undefined | (() => void)>) {
-  const navigate = useNavigate();
-  useEffect(() => {
-    function press(event: KeyboardEvent) {
-      const { target } = event;
-      const isTyping =
-        target instanceof HTMLElement && target.closest("input, textarea, select") !== null;
-      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      const wanted = keys[event.key];
-      if (typeof wanted === "string") navigate(wanted);
-      else wanted?.();
-    }
-    window.addEventListener("keydown", press);
-    return () => window.removeEventListener("keydown", press);
-  });
 }

@@ -40,17 +40,23 @@ export function usePanes() {
       { replace: true },
     );
   }
-  function setBeside(beside: boolean) {
+  function mark(key: string, isOn: boolean, alone: string[] = []) {
     setAddress(
       (before) => {
-        if (beside) before.set("beside", "1");
-        else for (const key of ["beside", "map2", "by2"]) before.delete(key);
+        if (isOn) before.set(key, "1");
+        else for (const one of [key, ...alone]) before.delete(one);
         return before;
       },
       { replace: true },
     );
   }
-  return { panes, change, setBeside };
+  return {
+    panes,
+    change,
+    setBeside: (beside: boolean) => mark("beside", beside, ["map2", "by2"]),
+    correcting: address.has("correct"),
+    setCorrecting: (correcting: boolean) => mark("correct", correcting),
+  };
 }
 
 /** A choice as text of the address and of a menu. */
