@@ -12,4 +12,5 @@ interface Page {
 export const PAGES: Page[] = [
   { to: "/", name: "Live" },
   { to: "/review", name: "Review" },
+  { to: "/models", name: "Models" },
 ];
