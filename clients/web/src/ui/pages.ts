@@ -13,4 +13,5 @@ export const PAGES: Page[] = [
   { to: "/", name: "Live" },
   { to: "/review", name: "Review" },
   { to: "/models", name: "Models" },
+  { to: "/training", name: "Training", scope: "train:run" },
 ];

@@ -2,7 +2,7 @@
 
 import type { Series } from "../../ui/LineChart";
 
-export interface AttributeFigures {
+interface AttributeFigures {
   ap?: number;
   ece?: number;
   hits?: number;
