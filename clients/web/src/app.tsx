@@ -8,6 +8,11 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
+const Frame = lazy(() => import("./pages/frame/Frame"));
+const Models = lazy(() => import("./pages/models/Models"));
+const Model = lazy(() => import("./pages/models/Model"));
+const Training = lazy(() => import("./pages/training/Training"));
+const Trainings = lazy(() => import("./pages/training/Trainings"));
 const Review = lazy(() => import("./pages/review/Review"));
 
 /** All pages; without a session the login alone. */
@@ -22,7 +27,12 @@ export function App() {
         <Suspense fallback={<Loading what="page" />}>
           <Routes>
             <Route index element={<Wall />} />
+            <Route path="frames/:frameId" element={<Frame />} />
             <Route path="review" element={<Review />} />
+            <Route path="models" element={<Models />} />
+            <Route path="models/:version" element={<Model />} />
+            <Route path="training" element={<Trainings />} />
+            <Route path="training/:runId" element={<Training />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route
               path="*"
