@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { extentOf, nearest, pathOf, ticksOf } from "./points";
+import { ticksWithin } from "../../ui/ticks";
+import { extentOf, nearest, pathOf } from "./points";
 import styles from "./Strip.module.css";
 
 export interface StripData {
@@ -79,7 +80,7 @@ export function Strip(props: { data: StripData }) {
                 </text>
               </g>
             ))}
-            {ticksOf(extent, Math.max(2, Math.floor(inner / 110))).map((tick) => (
+            {ticksWithin(extent.low, extent.high, Math.max(2, Math.floor(inner / 110))).map((tick) => (
               <text key={tick} x={column(tick)} y={HEIGHT + 14} textAnchor="middle">
                 {tick}
               </text>

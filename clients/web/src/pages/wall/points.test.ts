@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { extentOf, nearest, pathOf, ticksOf } from "./points";
+import { extentOf, nearest, pathOf } from "./points";
 
 describe("a strip", () => {
   it("leaves room around a single value", () => {
@@ -17,10 +17,5 @@ describe("a strip", () => {
     expect(nearest([10, 20, 30], 15.1)).toBe(1);
     expect(nearest([10, 20, 30], 99)).toBe(2);
     expect(nearest([], 1)).toBe(-1);
-  });
-
-  it("has round ticks within", () => {
-    expect(ticksOf({ low: 3, high: 97 }, 5)).toEqual([20, 40, 60, 80]);
-    expect(ticksOf({ low: 0, high: 0.3 }, 3)).toEqual([0, 0.1, 0.2, 0.3]);
   });
 });

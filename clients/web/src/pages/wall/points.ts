@@ -44,15 +44,3 @@ export function nearest(x: readonly number[], wanted: number): number {
   if (after === undefined) return -1;
   return before !== undefined && wanted - before < after - wanted ? low - 1 : low;
 }
-
-/** Round values for an axis, about `count` of them. */
-export function ticksOf({ low, high }: Extent, count: number): number[] {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? rough;
-  const ticks: number[] = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step) {
-    ticks.push(Number(tick.toPrecision(12)));
-  }
-  return ticks;
-}
