@@ -25,6 +25,7 @@ from scatterlens_service.resources import Gateway, State
 from scatterlens_service.routes import (
     about,
     events,
+    exports,
     frames,
     gradients,
     label_export,
@@ -33,12 +34,16 @@ from scatterlens_service.routes import (
     pictures,
     results,
     review,
+    saved,
+    scans,
     search,
     session,
+    similar,
     spread,
     training,
 )
 from scatterlens_service.settings import Settings
+from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.sweeping import sweep_forever
 
 PREFIX = "/api/v1"
@@ -73,9 +78,10 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, search, results, pictures, spread, gradients)
+    showing = (frames, results, pictures, spread, gradients)
+    finding = (search, exports, similar, scans, saved)
     judging = (labels, label_export, review)
-    for module in (*showing, *judging, training, models, events, session, about):
+    for module in (*showing, *finding, *judging, training, models, events, session, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)
@@ -122,6 +128,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             shelf=shelf,
             feed=feed,
             maps=StoredMaps(blobs),
+            similar=SimilarFrames(engine),
             admission=Admission(settings, engine, blobs),
             attendance=attendance,
         )

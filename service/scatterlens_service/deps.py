@@ -30,12 +30,13 @@ Keeper = Annotated[ledger.Principal, Security(identify_caller, scopes=["models:w
 Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
 
 
-def _in_utc(time: datetime) -> datetime:
+def in_utc(time: datetime) -> datetime:
+    """The time with a zone."""
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 Since = Annotated[
-    Annotated[datetime, AfterValidator(_in_utc)] | None,
+    Annotated[datetime, AfterValidator(in_utc)] | None,
     Query(description="Sent or said at this time or later; UTC where no zone is told."),
 ]
 

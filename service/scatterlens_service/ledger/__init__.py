@@ -21,7 +21,9 @@ and ring the bell *after* it.
   `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
-- reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
+- searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
+  `scan_timeline` `save_search` `list_searches` `delete_search`
+- reading: `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
   `export_labels` `list_review`
@@ -52,6 +54,9 @@ from scatterlens_service.ledger.annotations import (
 )
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
+from scatterlens_service.ledger.features import FeatureRows, features_after
+from scatterlens_service.ledger.findings import unpack_probability
+from scatterlens_service.ledger.frames import get_frame, get_frames
 from scatterlens_service.ledger.jobs import (
     abandon,
     complete,
@@ -107,6 +112,15 @@ from scatterlens_service.ledger.models import (
     put_gate,
     version_before,
 )
+from scatterlens_service.ledger.query import (
+    BadFilterError,
+    Both,
+    Bound,
+    Condition,
+    Known,
+    Not,
+    parse_query,
+)
 from scatterlens_service.ledger.reannotations import (
     ReannotationRow,
     has_reannotations,
@@ -125,6 +139,7 @@ from scatterlens_service.ledger.records import (
     NewAnnotation,
     NewFrame,
     NewRun,
+    Place,
     Principal,
     QueueStatus,
     RunRow,
@@ -159,12 +174,25 @@ from scatterlens_service.ledger.runs import (
     refuse_run,
     run_metrics,
 )
+from scatterlens_service.ledger.saved import (
+    SavedSearchRow,
+    SearchExistsError,
+    delete_search,
+    list_searches,
+    save_search,
+)
+from scatterlens_service.ledger.scans import (
+    ScanRow,
+    ScanRows,
+    TimelinePoint,
+    list_scans,
+    scan_timeline,
+)
 from scatterlens_service.ledger.search import (
-    BadFilterError,
+    NEWEST,
     FrameFilter,
-    TagTerm,
-    get_frame,
-    get_frames,
+    Order,
+    count_frames,
     list_frames,
 )
 from scatterlens_service.ledger.sessions import (
@@ -195,6 +223,7 @@ __all__ = [
     "CANDIDATE",
     "DEFAULT_DAYS",
     "LIVE",
+    "NEWEST",
     "PRODUCTION",
     "QUEUES",
     "RENDER",
@@ -203,14 +232,19 @@ __all__ = [
     "TRAIN",
     "BadFilterError",
     "BadKeyError",
+    "Both",
+    "Bound",
+    "Condition",
     "Doubt",
     "EventRow",
+    "FeatureRows",
     "FrameFilter",
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
     "Judgement",
     "KeyRow",
+    "Known",
     "LabelRow",
     "Lease",
     "LeasedJob",
@@ -221,6 +255,9 @@ __all__ = [
     "NewFrame",
     "NewModel",
     "NewRun",
+    "Not",
+    "Order",
+    "Place",
     "Principal",
     "PromotionRow",
     "QueueStatus",
@@ -228,13 +265,17 @@ __all__ = [
     "ReviewRow",
     "ReviewRows",
     "RunRow",
+    "SavedSearchRow",
+    "ScanRow",
+    "ScanRows",
     "Score",
+    "SearchExistsError",
     "SeenWorker",
     "Sender",
     "StoredAnnotation",
     "StoredRender",
     "Submitted",
-    "TagTerm",
+    "TimelinePoint",
     "Verdict",
     "WorkerReport",
     "WorkerRole",
@@ -252,14 +293,17 @@ __all__ = [
     "complete",
     "complete_render",
     "complete_run",
+    "count_frames",
     "crash_run",
     "crashed",
     "create_key",
     "current_labels",
+    "delete_search",
     "end_session",
     "events_after",
     "export_labels",
     "fail",
+    "features_after",
     "find_session",
     "forget_worker",
     "get_aliases",
@@ -289,11 +333,14 @@ __all__ = [
     "list_reannotations",
     "list_review",
     "list_runs",
+    "list_scans",
+    "list_searches",
     "models_of",
     "newest_label",
     "open_engine",
     "open_session",
     "open_versions",
+    "parse_query",
     "promotions",
     "put_alias",
     "put_gate",
@@ -313,9 +360,12 @@ __all__ = [
     "request_reannotation",
     "revoke_key",
     "run_metrics",
+    "save_search",
+    "scan_timeline",
     "seen_workers",
     "submit",
     "sweep",
+    "unpack_probability",
     "version_before",
     "writing",
 ]
