@@ -89,8 +89,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("author", "name", name=op.f("uq_searches_author_name")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("frames", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("detector", sa.String(length=100), nullable=True))
+    op.add_column("frames", sa.Column("detector", sa.String(length=100), nullable=True))
     op.create_index(op.f("ix_submissions_time"), "submissions", ["time"])
     op.create_index(op.f("ix_submissions_beamline_id"), "submissions", ["beamline", "id"])
     op.create_index(
@@ -147,8 +146,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_submissions_scan_frame_number_id"), "submissions")
     op.drop_index(op.f("ix_submissions_time"), "submissions")
     op.drop_index(op.f("ix_submissions_beamline_id"), "submissions")
-    with op.batch_alter_table("frames", schema=None) as batch_op:
-        batch_op.drop_column("detector")
+    op.drop_column("frames", "detector")
     op.drop_table("searches")
     op.drop_table("scans")
     op.drop_table("features")
