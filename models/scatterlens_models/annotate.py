@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scatterlens_models.frame import Frame
-from scatterlens_models.preprocess import compress, prepare
+from scatterlens_models.preprocess import block_sums, compress, prepare
 from scatterlens_models.session import ModelSession
 from scatterlens_models.stored import PREVIEW_SIDE, StoredAnnotation
 
@@ -28,24 +28,11 @@ class FrameAnnotation:
     stored: StoredAnnotation
 
 
-def _block_sums(values: np.ndarray, step: int) -> np.ndarray:
-    """Sums over blocks of step x step pixels, the last ones cut off by the edge; float32."""
-    rows = values[::step].astype(np.float32)
-    for offset in range(1, step):
-        part = values[offset::step]
-        rows[: len(part)] += part
-    sums = rows[:, ::step].copy()
-    for offset in range(1, step):
-        part = rows[:, offset::step]
-        sums[:, : part.shape[1]] += part
-    return sums
-
-
 def preview(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Compressed preview (ph, pw) float16 and its mask; blocks of whole detector pixels."""
     step = -(-max(frame.image.shape) // PREVIEW_SIDE)
-    live = _block_sums(~frame.mask, step)
-    mean = _block_sums(frame.image, step) / np.maximum(live, 1)
+    live = block_sums(~frame.mask, step)
+    mean = block_sums(frame.image, step) / np.maximum(live, 1)
     return compress(mean).astype(np.float16), live == 0
 
 

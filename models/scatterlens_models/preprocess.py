@@ -113,6 +113,19 @@ def expand(compressed: np.ndarray) -> np.ndarray:
     return np.expm1(compressed * LOG_RANGE)
 
 
+def block_sums(values: np.ndarray, step: int) -> np.ndarray:
+    """Sums over blocks of step x step pixels, the last ones cut off by the edge; float32."""
+    rows = values[::step].astype(np.float32)
+    for offset in range(1, step):
+        part = values[offset::step]
+        rows[: len(part)] += part
+    sums = rows[:, ::step].copy()
+    for offset in range(1, step):
+        part = rows[:, offset::step]
+        sums[:, : part.shape[1]] += part
+    return sums
+
+
 def prepare(frame: Frame, spec: PreprocessSpec) -> tuple[np.ndarray, Placement]:
     """Prepare one frame: float32 (2, S, S), and where the frame lies in it."""
     size = spec.size

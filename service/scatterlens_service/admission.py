@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
@@ -15,6 +16,16 @@ _ENOUGH_FREE_BYTES = 5 * 2**30
 _LOOK_AGAIN_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Disk:
+    """Where frames are kept."""
+
+    total_bytes: int
+    free_bytes: int
+    needed_bytes: int
+    """With less than that free no frames are taken."""
+
+
 class Admission:
     """Looks at queue and disk, at most once a second."""
 
@@ -24,6 +35,12 @@ class Admission:
         self._blobs = blobs
         self._looked = float("-inf")
         self._refusal: ProblemError | None = None
+
+    def disk(self) -> Disk:
+        """How much room there is for frames, and how much there must be."""
+        usage = shutil.disk_usage(self._blobs.root)
+        needed = min(self._settings.min_free_share * usage.total, _ENOUGH_FREE_BYTES)
+        return Disk(usage.total, usage.free, int(needed))
 
     def check(self) -> None:
         """Raise `BusyError` or `StorageError` while the service is full."""
@@ -35,12 +52,12 @@ class Admission:
 
     def _look(self) -> ProblemError | None:
         settings = self._settings
-        disk = shutil.disk_usage(self._blobs.root)
-        if disk.free < min(settings.min_free_share * disk.total, _ENOUGH_FREE_BYTES):
+        disk = self.disk()
+        if disk.free_bytes < disk.needed_bytes:
             return StorageError(
                 "disk_full",
                 "The disk is nearly full",
-                f"{disk.free:,} bytes are free where frames are kept.",
+                f"{disk.free_bytes:,} bytes are free where frames are kept.",
                 "Make room there; then the same request is taken.",
                 headers={"Retry-After": "30"},
             )

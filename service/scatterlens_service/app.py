@@ -28,10 +28,15 @@ from scatterlens_service.routes import (
     exports,
     frames,
     gradients,
+    keys,
     label_export,
     labels,
     models,
+    nexus,
+    operations,
     pictures,
+    pixels,
+    profiles,
     results,
     review,
     saved,
@@ -78,10 +83,11 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, results, pictures, spread, gradients)
+    showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)
     finding = (search, exports, similar, scans, saved)
     judging = (labels, label_export, review)
-    for module in (*showing, *finding, *judging, training, models, events, session, about):
+    running = (session, keys, operations)
+    for module in (*showing, *finding, *judging, training, models, events, *running, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)

@@ -4,7 +4,7 @@ import hashlib
 
 from fastapi import Request, Response
 
-_EDITION = "1"
+_EDITION = "2"
 """Raise it when pictures are drawn in another way."""
 
 
@@ -17,6 +17,18 @@ def make_etag(*parts: object) -> str:
 def private(etag: str) -> dict[str, str]:
     """Headers: only the caller's own cache may keep it, and asks before using it again."""
     return {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+def lasting(etag: str) -> dict[str, str]:
+    """Headers for what is too large to be asked about each time: kept for a day by this caller.
+
+    Not longer, so that a corrected decoder is not answered by an old cache.
+    """
+    return {
+        "ETag": etag,
+        "Cache-Control": "private, max-age=86400, immutable",
+        "Vary": "Authorization, Cookie, Accept-Encoding",
+    }
 
 
 def answer_unchanged(request: Request, etag: str) -> Response | None:

@@ -33,6 +33,7 @@ from scatterlens.schemas import Problem, Reason
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
 from scatterlens_service.ledger import (
     BadFilterError,
+    BadKeyError,
     IdempotencyConflictError,
     SearchExistsError,
 )
@@ -192,6 +193,7 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
         "The name is taken",
         "Choose another name, or delete that search first.",
     ),
+    BadKeyError: (422, "bad_key", "The key cannot be made", "Ask for one that can."),
     IdempotencyConflictError: (
         422,
         "idempotency_key_reused",

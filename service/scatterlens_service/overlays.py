@@ -5,13 +5,14 @@ contrast and carry no colour of the scale.
 """
 
 import io
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from scatterlens_models.overlay import overlay
-from scatterlens_models.preprocess import Placement, expand
+from scatterlens_models.preprocess import Placement, block_sums, compress, expand
 from scatterlens_models.stored import PREVIEW_SIDE, StoredAnnotation
 from scatterlens_service.colormaps import colorize
 
@@ -36,6 +37,20 @@ def brightness(stored: StoredAnnotation, scale: Scale) -> np.ndarray:
     low, high = np.percentile(values[live], _CONTRAST_PERCENTILES)
     span = high - low if high > low else 1.0  # a flat frame is dark, not noise
     return np.where(live, np.clip((values - low) / span, 0, 1), 0)
+
+
+def reduced(stored: StoredAnnotation, longest_side: int) -> StoredAnnotation:
+    """The same with a smaller preview, for pictures of at most half its size.
+
+    The mean is one of counts over live pixels; what a thumbnail leaves out is never drawn.
+    """
+    step = max(stored.preview.shape) // longest_side
+    if step < 2:
+        return stored
+    live = block_sums(~stored.preview_mask, step)
+    counts = expand(stored.preview.astype(np.float32)) * ~stored.preview_mask
+    mean = block_sums(counts, step) / np.maximum(live, 1)
+    return replace(stored, preview=compress(mean).astype(np.float16), preview_mask=live == 0)
 
 
 def picture(bright: np.ndarray, mask: np.ndarray, colormap: str) -> np.ndarray:

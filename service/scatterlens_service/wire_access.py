@@ -1,6 +1,8 @@
 """Callers and their keys as wire models."""
 
-from scatterlens.schemas import SessionInfo
+from dataclasses import asdict
+
+from scatterlens.schemas import KeyInfo, NewKey, SessionInfo
 from scatterlens_service import ledger
 
 
@@ -17,3 +19,13 @@ def to_session(caller: ledger.Principal, csrf: str | None) -> SessionInfo:
             "csrf": csrf,
         }
     )
+
+
+def to_key(row: ledger.KeyRow) -> KeyInfo:
+    """A key without its secret."""
+    return KeyInfo.model_validate(asdict(row))
+
+
+def to_new_key(row: ledger.KeyRow, key: str) -> NewKey:
+    """A key with its secret, for the one answer that tells it."""
+    return NewKey.model_validate({**asdict(row), "key": key})

@@ -23,7 +23,6 @@ from scatterlens_service.ledger import (
     ModelVersion,
     NewAnnotation,
     NewFrame,
-    Order,
     Score,
     Sender,
     Verdict,
@@ -399,14 +398,31 @@ def ask_for_picture(engine, frame_id: str, model=AAM, parameters=RING) -> None:
         ledger.queue_render(session, frame_id, model, parameters)
 
 
-def render_of(engine, frame_id: str, parameters=RING) -> ledger.StoredRender | None:
+def render_of(engine, frame_id: str, parameters=RING, model=AAM) -> ledger.StoredRender | None:
     with ledger.reading(engine) as session:
-        return ledger.get_render(session, frame_id, AAM.version, parameters)
+        return ledger.get_render(session, frame_id, model, parameters)
 
 
 def kinds(engine) -> list[str]:
     with ledger.reading(engine) as session:
         return [event.kind for event in ledger.events_after(session, 0)]
+
+
+def test_what_needs_no_model_is_drawn_by_a_worker_of_any(engine):
+    frame_id = annotate(engine, 1, ring=0.9)
+    pixels = {"pixels": "counts"}
+    ask_for_picture(engine, frame_id, model=None, parameters=pixels)
+    ask_for_picture(engine, frame_id, model=None, parameters=pixels)
+    ask_for_picture(engine, frame_id, model=AAM)
+    with ledger.reading(engine) as session:
+        assert ledger.has_queued(session, versions=["another"])
+    with ledger.writing(engine) as session:
+        (job,) = ledger.lease(session, "w", 9, 10.0, versions=["another"])
+        assert (job.kind, job.parameters) == ("render", pixels)
+        assert ledger.complete_render(session, job, "e" * 64)
+    done = ledger.StoredRender(State.DONE, "e" * 64, None)
+    assert render_of(engine, frame_id, pixels, model=None) == done
+    assert render_of(engine, frame_id, pixels) is None
 
 
 def test_a_picture_is_queued_once_for_its_parameters_and_says_where_it_lies(engine):
@@ -611,7 +627,7 @@ def test_tags_and_probabilities_narrow_the_list(engine):
     none = annotate(engine, 3, ring=0.2, halo=0.3)
     submit(engine, frame(4))
 
-    for text, expected in (
+    for question, expected in (
         ("ring > 0.8", [strong]),
         ("ring", [both, strong]),
         ("ring and halo >= 0.8", [both]),
@@ -621,7 +637,7 @@ def test_tags_and_probabilities_narrow_the_list(engine):
         ("not (ring or halo > 0.9)", [none]),
         ("halo > 0.75 or ring <= 0.2", [none, both]),
     ):
-        assert found(engine, query=about(text)) == expected, text
+        assert found(engine, query=about(question)) == expected, question
     assert found(engine, state=State.QUEUED) == [frame(4).id]
 
 

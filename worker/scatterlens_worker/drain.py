@@ -6,21 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames
 from scatterlens_models.decoding import DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
 from scatterlens_models.gradients import NoGradientsError
-from scatterlens_models.preprocess import prepare
 from scatterlens_models.session import ModelSession
 from scatterlens_models.stored import pack
 from scatterlens_service import ledger
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
-from scatterlens_service.gradients import attribute_in, pack_maps
 from scatterlens_service.ledger import LeasedJob
 from scatterlens_worker import results
+from scatterlens_worker.rendering import draw
 from scatterlens_worker.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -158,18 +156,15 @@ def _commit(
 
 
 def _render(runtime: Runtime, job: LeasedJob, frame: Frame) -> None:
-    """Compute the gradient maps that a render job asks for, and commit them."""
+    """Draw what a render job asks for, and commit it."""
     with _blaming(runtime, job):
         try:
-            model = runtime.gradients(job.model.version)
+            drawn = draw(runtime, job, frame)
         except NoGradientsError as error:
             with ledger.writing(runtime.engine) as session:
                 ledger.fail(session, job, results.no_gradients(error))
             return
-        prepared, _ = prepare(frame, model.bundle.preprocess)
-        position = model.bundle.vocabulary.ids.index(attribute_in(job.parameters))
-        maps = model.maps(prepared[np.newaxis], position)
-        blob = runtime.blobs.put_bytes(pack_maps({name: of[0] for name, of in maps.items()}))
+        blob = runtime.blobs.put_bytes(drawn)
         with ledger.writing(runtime.engine) as session:
             if not ledger.complete_render(session, job, blob):
                 _warn_of_fencing(job)

@@ -26,15 +26,17 @@ and ring the bell *after* it.
 - reading: `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
-  `export_labels` `list_review`
+  `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
-  `run_metrics`
+  `open_runs` `run_metrics`
 - telling: `events_after` `last_event_id`
 - models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
+  `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
-- keys: `create_key` `authenticate` `list_keys` `revoke_key`
+- running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
+- keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
   `record_use`
 
@@ -52,6 +54,8 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
+from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
+from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.features import FeatureRows, features_after
@@ -80,6 +84,7 @@ from scatterlens_service.ledger.keys import (
     KeyRow,
     authenticate,
     create_key,
+    get_key,
     list_keys,
     revoke_key,
 )
@@ -112,6 +117,7 @@ from scatterlens_service.ledger.models import (
     put_gate,
     version_before,
 )
+from scatterlens_service.ledger.progress import COUNTED, ReviewCount, count_review
 from scatterlens_service.ledger.query import (
     BadFilterError,
     Both,
@@ -153,6 +159,7 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
     WorkerRole,
 )
+from scatterlens_service.ledger.retries import JobRow, Troubled, get_job, list_jobs, retry_jobs
 from scatterlens_service.ledger.review import (
     Doubt,
     ReviewRow,
@@ -169,6 +176,7 @@ from scatterlens_service.ledger.runs import (
     is_run_due,
     lease_run,
     list_runs,
+    open_runs,
     queue_run,
     queue_run_by_policy,
     refuse_run,
@@ -221,6 +229,8 @@ from scatterlens_service.ledger.workers import forget_worker, seen_workers
 __all__ = [
     "BATCH",
     "CANDIDATE",
+    "COMPARED",
+    "COUNTED",
     "DEFAULT_DAYS",
     "LIVE",
     "NEWEST",
@@ -230,10 +240,12 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "TRAIN",
+    "Backlog",
     "BadFilterError",
     "BadKeyError",
     "Both",
     "Bound",
+    "ComparisonRow",
     "Condition",
     "Doubt",
     "EventRow",
@@ -242,6 +254,7 @@ __all__ = [
     "FrameRow",
     "FrameRows",
     "IdempotencyConflictError",
+    "JobRow",
     "Judgement",
     "KeyRow",
     "Known",
@@ -262,6 +275,7 @@ __all__ = [
     "PromotionRow",
     "QueueStatus",
     "ReannotationRow",
+    "ReviewCount",
     "ReviewRow",
     "ReviewRows",
     "RunRow",
@@ -276,6 +290,7 @@ __all__ = [
     "StoredRender",
     "Submitted",
     "TimelinePoint",
+    "Troubled",
     "Verdict",
     "WorkerReport",
     "WorkerRole",
@@ -288,12 +303,16 @@ __all__ = [
     "annotations_of",
     "asked_versions",
     "authenticate",
+    "backlogs",
     "cancel_run",
     "clear_sessions",
+    "compare_models",
     "complete",
     "complete_render",
     "complete_run",
     "count_frames",
+    "count_review",
+    "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
@@ -310,6 +329,8 @@ __all__ = [
     "get_annotation",
     "get_frame",
     "get_frames",
+    "get_job",
+    "get_key",
     "get_model",
     "get_render",
     "get_run",
@@ -328,6 +349,7 @@ __all__ = [
     "lease",
     "lease_run",
     "list_frames",
+    "list_jobs",
     "list_keys",
     "list_models",
     "list_reannotations",
@@ -338,6 +360,7 @@ __all__ = [
     "models_of",
     "newest_label",
     "open_engine",
+    "open_runs",
     "open_session",
     "open_versions",
     "parse_query",
@@ -358,6 +381,7 @@ __all__ = [
     "release",
     "remember_request",
     "request_reannotation",
+    "retry_jobs",
     "revoke_key",
     "run_metrics",
     "save_search",

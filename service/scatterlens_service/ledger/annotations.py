@@ -60,10 +60,10 @@ def models_of(session: Session, frame_id: str) -> list[ModelVersion]:
 
 
 def get_render(
-    session: Session, frame_id: str, version: str, parameters: Mapping[str, str]
+    session: Session, frame_id: str, model: ModelVersion | None, parameters: Mapping[str, str]
 ) -> StoredRender | None:
     """Where the drawing of these parameters stands; None if it was never asked for."""
-    key = render_key(frame_id, version, parameters)
+    key = render_key(frame_id, model, parameters)
     job = session.scalar(select(Job).where(Job.key == key))
     return None if job is None else StoredRender(State(job.state), job.blob, _reason(job))
 

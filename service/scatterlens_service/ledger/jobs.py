@@ -7,7 +7,7 @@ the attempt it was leased under; where a job has been leased again since, the ve
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
@@ -46,7 +46,7 @@ def lease(
 ) -> list[LeasedJob]:
     """Take up to `limit` queued jobs on frames, oldest first, earlier queues before later ones.
 
-    With `versions`, only jobs for these model versions.
+    With `versions`, only jobs for these model versions, and those that need no model.
     """
     jobs: list[LeasedJob] = []
     for queue in queues:
@@ -73,7 +73,7 @@ def _lease_from(
         .with_for_update(skip_locked=True)
     )
     if versions is not None:
-        wanted = wanted.where(Job.model_version.in_(list(versions)))
+        wanted = wanted.where(_is_within(versions))
     # A CTE, because PostgreSQL may run a plain sub-select more than once and lock too many.
     chosen = wanted.cte("chosen")
     leased = session.execute(
@@ -123,8 +123,13 @@ def has_queued(
     """Whether a lease would find something; a look that takes no lock."""
     row = select(Job.id).where(Job.state == State.QUEUED, Job.queue.in_(queues)).limit(1)
     if versions is not None:
-        row = row.where(Job.model_version.in_(list(versions)))
+        row = row.where(_is_within(versions))
     return session.scalar(row) is not None
+
+
+def _is_within(versions: Collection[str]) -> ColumnElement[bool]:
+    """Condition: a worker that holds these model versions can do the job."""
+    return or_(Job.model_version.in_(list(versions)), Job.model_version.is_(None))
 
 
 def heartbeat(

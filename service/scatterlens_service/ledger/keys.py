@@ -46,6 +46,8 @@ class KeyRow:
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    used: datetime | None
+    """When it was last seen, to about a minute."""
 
 
 def create_key(
@@ -120,20 +122,13 @@ def authenticate(session: Session, key: str, *, hold: bool = False) -> Principal
 
 def list_keys(session: Session) -> list[KeyRow]:
     """All keys, oldest first, revoked ones too."""
-    return [
-        KeyRow(
-            id=row.id,
-            name=row.name,
-            role=row.role,
-            scopes=tuple(row.scopes),
-            proposal=row.proposal,
-            beamline=row.beamline,
-            created=to_datetime(row.created),
-            expires=None if row.expires is None else to_datetime(row.expires),
-            revoked=None if row.revoked is None else to_datetime(row.revoked),
-        )
-        for row in session.scalars(select(Key).order_by(Key.created, Key.id))
-    ]
+    return [_row(key) for key in session.scalars(select(Key).order_by(Key.created, Key.id))]
+
+
+def get_key(session: Session, key_id: str) -> KeyRow | None:
+    """One key; None if there is none of this id."""
+    key = session.get(Key, key_id, populate_existing=True)
+    return None if key is None else _row(key)
 
 
 def revoke_key(session: Session, key_id: str) -> bool:
@@ -148,6 +143,21 @@ def revoke_key(session: Session, key_id: str) -> bool:
         return False
     session.execute(delete(Login).where(Login.key_id == key_id))
     return True
+
+
+def _row(key: Key) -> KeyRow:
+    return KeyRow(
+        id=key.id,
+        name=key.name,
+        role=key.role,
+        scopes=tuple(key.scopes),
+        proposal=key.proposal,
+        beamline=key.beamline,
+        created=to_datetime(key.created),
+        expires=None if key.expires is None else to_datetime(key.expires),
+        revoked=None if key.revoked is None else to_datetime(key.revoked),
+        used=None if key.used is None else to_datetime(key.used),
+    )
 
 
 def digest(secret: str) -> str:

@@ -220,6 +220,12 @@ def list_runs(session: Session, *, limit: int = 100) -> list[RunRow]:
     return [_row(run, job) for run, job in rows]
 
 
+def open_runs(session: Session) -> list[RunRow]:
+    """Training runs that have not ended, oldest first."""
+    rows = session.execute(_RUNS.where(Job.state.in_(_OPEN), Job.queue == TRAIN).order_by(Job.id))
+    return [_row(run, job) for run, job in rows]
+
+
 def run_metrics(session: Session, run_id: str) -> list[Mapping[str, Any]]:
     """The curve of a run, as far as it came."""
     return list(session.scalar(select(Run.metrics).where(Run.id == run_id)) or ())

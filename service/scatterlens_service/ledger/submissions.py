@@ -131,30 +131,35 @@ def queue_jobs(
 
 
 def queue_render(
-    session: Session, frame_id: str, model: ModelVersion, parameters: Mapping[str, str]
+    session: Session, frame_id: str, model: ModelVersion | None, parameters: Mapping[str, str]
 ) -> None:
-    """Queue the drawing of these parameters of a frame, unless that was done before."""
+    """Queue the drawing of these parameters of a frame, unless that was done before.
+
+    Without a model, any worker may draw it.
+    """
     row = {
         **_new_job("render", frame_id, model, session.scalar(select(Clock()))),
-        "key": render_key(frame_id, model.version, parameters),
+        "key": render_key(frame_id, model, parameters),
         "queue": RENDER,
         "parameters": dict(parameters),
     }
     _insert_new(session, Job, "key", [row])
 
 
-def render_key(frame_id: str, version: str, parameters: Mapping[str, str]) -> str:
+def render_key(frame_id: str, model: ModelVersion | None, parameters: Mapping[str, str]) -> str:
     """The unique key of a render job."""
     said = ",".join(f"{name}={value}" for name, value in sorted(parameters.items()))
-    return f"render:{frame_id}:{version}:{said}"
+    return f"render:{frame_id}:{'' if model is None else model.version}:{said}"
 
 
-def _new_job(kind: str, frame_id: str, model: ModelVersion, now: float | None) -> dict[str, Any]:
+def _new_job(
+    kind: str, frame_id: str, model: ModelVersion | None, now: float | None
+) -> dict[str, Any]:
     return {
         "kind": kind,
         "frame_id": frame_id,
-        "model_name": model.name,
-        "model_version": model.version,
+        "model_name": None if model is None else model.name,
+        "model_version": None if model is None else model.version,
         "state": State.QUEUED.value,
         "attempt": 0,
         "lost_leases": 0,

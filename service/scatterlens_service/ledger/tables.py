@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from scatterlens_service.ledger.records import WorkerRole
+
 # SQLite counts up by itself only in a column that is exactly INTEGER.
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -115,6 +117,7 @@ class Job(Table):
         UniqueConstraint("key"),
         Index(None, "state", "queue", "id"),
         Index(None, "frame_id"),
+        Index(None, "finished", "state", "queue"),
         {"sqlite_autoincrement": True},
     )
 
@@ -268,7 +271,7 @@ class Event(Table):
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined | labelled | training | model"""
+    """submitted | done | failed | quarantined | retried | labelled | training | model"""
     frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
     """NULL where the event is of no frame."""
     change: Mapped[str | None] = mapped_column(String(16))
@@ -338,8 +341,7 @@ class Worker(Table):
     """What really runs."""
     models: Mapped[list[str]] = mapped_column(JSON)
     """Versions it holds."""
-    role: Mapped[str] = mapped_column(String(16))
-    """annotate | train"""
+    role: Mapped[WorkerRole] = mapped_column(String(16))
     refused: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     """Versions that it should hold and cannot, with the reason."""
     seen: Mapped[float] = mapped_column(Double)

@@ -1,6 +1,6 @@
 """Workers as they last reported themselves (`ledger.jobs.heartbeat`)."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, true
 from sqlalchemy.orm import Session
 
 from scatterlens_service.ledger.clock import Clock
@@ -9,19 +9,20 @@ from scatterlens_service.ledger.tables import Worker
 
 
 def seen_workers(
-    session: Session, role: WorkerRole, seen_within_seconds: float = 15.0
+    session: Session, role: WorkerRole | None = None, seen_within_seconds: float = 15.0
 ) -> tuple[SeenWorker, ...]:
-    """Workers of one role that reported lately."""
+    """Workers of one role, or of any, that reported lately."""
     ago = (Clock() - Worker.seen).label("ago")
     rows = session.execute(
         select(Worker, ago)
-        .where(Worker.role == role, Worker.seen > Clock() - seen_within_seconds)
+        .where(true() if role is None else Worker.role == role)
+        .where(Worker.seen > Clock() - seen_within_seconds)
         .order_by(Worker.id)
     )
     return tuple(
         SeenWorker(
             WorkerReport(
-                row.id, row.device, row.provider, tuple(row.models), role, row.refused or {}
+                row.id, row.device, row.provider, tuple(row.models), row.role, row.refused or {}
             ),
             max(0.0, seconds),
         )

@@ -9,13 +9,11 @@ from pydantic import BaseModel
 from scatterlens.schemas import AttributeInfo, Health, WorkerInfo
 from scatterlens_service import ledger
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
-from scatterlens_service.errors import ProblemError, problem_responses
+from scatterlens_service.errors import problem_responses
+from scatterlens_service.health import find_problems
 
 router = APIRouter(tags=["service"])
 probes = APIRouter(prefix="/health", tags=["service"])
-
-_OLD_SECONDS = 60.0
-_PROVIDER_OF = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Alive(BaseModel):
@@ -53,11 +51,7 @@ def read_health(gateway: GatewayDep, _caller: Reader) -> Health:
         )
         for seen in status.workers
     ]
-    problems = [*_problems(status), *gateway.catalogue.problems]
-    try:
-        gateway.admission.check()
-    except ProblemError as refusal:
-        problems.append(f"No frames are taken: {refusal.reason.detail}")
+    problems = find_problems(gateway, status)
     return Health(
         status="degraded" if problems else "ok",
         version=version("scatterlens"),
@@ -67,27 +61,6 @@ def read_health(gateway: GatewayDep, _caller: Reader) -> Health:
         workers=workers,
         problems=problems,
     )
-
-
-def _problems(status: ledger.QueueStatus) -> list[str]:
-    problems = []
-    if not status.workers:
-        problems.append("No worker has reported; frames wait until one does.")
-    for seen in status.workers:
-        wanted = _PROVIDER_OF.get(seen.report.device)
-        if wanted is not None and set(seen.report.provider.split(",")) != {wanted}:
-            problems.append(
-                f"Worker {seen.report.id} was asked to run on {seen.report.device},"
-                f" it runs on {seen.report.provider}."
-            )
-    problems += [
-        f"Worker {seen.report.id} cannot load model {version}: {reason}"
-        for seen in status.workers
-        for version, reason in seen.report.refused.items()
-    ]
-    if status.oldest_queued_seconds is not None and status.oldest_queued_seconds > _OLD_SECONDS:
-        problems.append(f"A frame has been waiting for {status.oldest_queued_seconds:.0f} s.")
-    return problems
 
 
 @probes.get("/live", responses=problem_responses(500))

@@ -6,16 +6,14 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from scatterlens.schemas import Rendering, State
 from scatterlens_models.bundle import Bundle
 from scatterlens_models.stored import StoredAnnotation
 from scatterlens_service import ledger
 from scatterlens_service.bundles import to_model_version
 from scatterlens_service.deps import FrameModel, GatewayDep, VisibleFrame
-from scatterlens_service.errors import NotFoundError, NotReadyError, problem_responses
+from scatterlens_service.errors import NotFoundError
 from scatterlens_service.gradients import parameters_of, unpack_maps
 from scatterlens_service.resources import Gateway
 from scatterlens_service.routes.drawing import (
@@ -23,25 +21,16 @@ from scatterlens_service.routes.drawing import (
     PNG,
     Drawable,
     MapStyle,
-    Responses,
     Space,
     draw_map,
     find_drawable,
     map_array,
     position_of,
 )
-from scatterlens_service.waiting import Wait, wait_for
-from scatterlens_service.wire import to_model_ref
+from scatterlens_service.routes.rendering import PENDING, find_rendered
+from scatterlens_service.waiting import Wait
 
 router = APIRouter(prefix="/frames/{frame_id}", tags=["pictures"])
-
-_RECHECK_S = 0.2
-"""Render jobs make no events: they change nothing of the frame."""
-_RETRY_AFTER_S = 1
-_PENDING: Responses = {
-    202: {"model": Rendering, "description": "A worker has yet to compute it"},
-    **problem_responses(507),
-}
 
 
 @dataclass(frozen=True)
@@ -63,40 +52,18 @@ class _Asked:
         *parameters: object,
     ) -> Response:
         """Draw what is there; else have it computed, and say when to ask again."""
-        render = await wait_for(
-            self.gateway.feed,
-            self.frame_id,
-            self._find_or_queue,
-            lambda one: one.state.is_final,
-            self.wait,
-            _RECHECK_S,
+        found = await find_rendered(
+            self.gateway, self.frame_id, parameters_of(self.attribute), self.wait, self.model
         )
-        if not render.state.is_final:
-            pending = Rendering(
-                frame_id=self.frame_id, state=render.state, model=to_model_ref(self.model)
-            )
-            headers = {"Retry-After": f"{_RETRY_AFTER_S}", "Cache-Control": "no-store"}
-            return JSONResponse(pending.model_dump(mode="json"), 202, headers=headers)
-        blob = render.blob
-        if blob is None:
-            raise _failed(self.frame_id, render)
+        if isinstance(found, Response):
+            return found
 
         def draw_it(stored: StoredAnnotation) -> bytes:
-            return draw(stored, unpack_maps(self.gateway.blobs.read(blob))[self.method])
+            return draw(stored, unpack_maps(self.gateway.blobs.read(found))[self.method])
 
-        return await run_in_threadpool(self.drawable.answer, media_type, draw_it, blob, *parameters)
-
-    def _find_or_queue(self) -> ledger.StoredRender:
-        gateway, asked = self.gateway, parameters_of(self.attribute)
-        with ledger.reading(gateway.engine) as session:
-            found = ledger.get_render(session, self.frame_id, self.model.version, asked)
-        if found is not None:
-            return found
-        gateway.admission.check()
-        with ledger.writing(gateway.engine) as session:
-            ledger.queue_render(session, self.frame_id, self.model, asked)
-        gateway.bell.ring(ledger.RENDER)
-        return ledger.StoredRender(State.QUEUED, None, None)
+        return await run_in_threadpool(
+            self.drawable.answer, media_type, draw_it, found, *parameters
+        )
 
 
 def _asked(
@@ -119,7 +86,7 @@ def _asked(
 @router.get(
     "/gradients/{method}/{attribute}.png",
     response_class=Response,
-    responses={**PNG, **_PENDING},
+    responses={**PNG, **PENDING},
 )
 async def draw_gradients(asked: Annotated[_Asked, Depends(_asked)], style: MapStyle) -> Response:
     """Draw the gradient map of an attribute at an inner layer, on the frame.
@@ -139,7 +106,7 @@ async def draw_gradients(asked: Annotated[_Asked, Depends(_asked)], style: MapSt
 @router.get(
     "/gradients/{method}/{attribute}.npy",
     response_class=Response,
-    responses={**NPY, **_PENDING},
+    responses={**NPY, **PENDING},
 )
 async def read_gradients(
     asked: Annotated[_Asked, Depends(_asked)], space: Space = "detector"
@@ -169,20 +136,3 @@ def _check_method(gateway: Gateway, model: Bundle, method: str) -> None:
             known=able,
         )
     position_of("gradient map", method, model.gradient_maps)
-
-
-def _failed(frame_id: str, render: ledger.StoredRender) -> NotReadyError:
-    state = render.state.value
-    if render.reason is None:
-        return NotReadyError(
-            state,
-            f"The picture was {state}",
-            "No reason was written down.",
-            "Ask the operator of the service, naming the frame.",
-            frame_id=frame_id,
-            state=state,
-        )
-    said = render.reason
-    return NotReadyError(
-        said.type, said.title, said.detail, said.remedy, frame_id=frame_id, state=state
-    )

@@ -36,7 +36,8 @@ def draw_preview(
     """Draw the frame; masked pixels are neutral."""
 
     def draw(stored: StoredAnnotation) -> bytes:
-        return overlays.encode_png(draw_frame(stored, scale, colormap), size)
+        small = overlays.reduced(stored, size)
+        return overlays.encode_png(draw_frame(small, scale, colormap), size)
 
     return annotated.answer("image/png", draw, scale, colormap, size)
 

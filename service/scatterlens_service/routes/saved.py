@@ -10,7 +10,7 @@ from scatterlens_service.errors import NotFoundError, problem_responses
 router = APIRouter(prefix="/searches", tags=["search"])
 
 
-@router.get("", responses=problem_responses(401, 403, 500, 503))
+@router.get("", responses=problem_responses(401, 403, 422, 500, 503))
 def list_searches(gateway: GatewayDep, caller: Reader) -> SavedSearches:
     """List the searches that the name of the key keeps."""
     with ledger.reading(gateway.engine) as session:

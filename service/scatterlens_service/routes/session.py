@@ -22,7 +22,7 @@ def log_in(
     """
     seconds = gateway.settings.session_hours * 3600
     with ledger.writing(gateway.engine) as session:
-        holder = ledger.authenticate(session, sent.key.strip(), hold=True)
+        holder = ledger.authenticate(session, sent.key, hold=True)
         if holder is None:
             raise refuse_key()
         token = ledger.open_session(session, holder, seconds)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scatterlens_models.frame import Frame
-from scatterlens_models.preprocess import Placement, PreprocessSpec, prepare
+from scatterlens_models.preprocess import Placement, PreprocessSpec, compress, expand, prepare
 from scatterlens_models.stored import StoredAnnotation
 from scatterlens_service import colormaps, overlays
 
@@ -84,3 +84,27 @@ def test_a_blend_is_the_frame_below_and_the_map_above():
     np.testing.assert_array_equal(opaque[0, :, 0], [100, 255, 255])
     half = overlays.blend(below, overlays.layer(shown, "gray", 0.5))
     np.testing.assert_allclose(half[0, :, 0], [100, 177.5, 177.5], atol=1.5)
+
+
+def whole(shape_yx: tuple[int, int]) -> Placement:
+    return Placement(shape_yx, 64, 64 / max(shape_yx), (0.0, 0.0))
+
+
+def test_a_thumbnail_shows_the_mean_counts_of_live_pixels():
+    counts = np.random.default_rng(4).poisson(40, (60, 90)).astype(np.float32)
+    mask = np.zeros((60, 90), bool)
+    mask[:, 31:37] = True
+    counts[mask] = 9e4
+    small = overlays.reduced(make_stored(compress(counts), mask, whole((60, 90))), 30)
+    blocks = np.ma.masked_array(counts, mask).reshape(20, 3, 30, 3)
+    expected = blocks.mean(axis=(1, 3))
+    assert small.preview.shape == (20, 30)
+    np.testing.assert_array_equal(small.preview_mask, expected.mask)
+    shown = expand(small.preview.astype(np.float32))
+    live = ~expected.mask
+    np.testing.assert_allclose(shown[live], expected.data[live], rtol=0.01)  # float16 twice
+
+
+def test_a_picture_of_more_than_half_the_size_keeps_every_pixel():
+    stored = make_stored(np.ones((60, 90)), np.zeros((60, 90), bool), whole((60, 90)))
+    assert overlays.reduced(stored, 46) is stored

@@ -43,8 +43,8 @@ def model(runtime: Runtime, name: str) -> ModelVersion:
 
 def found(runtime: Runtime, frame_id: str, name: str = "steep") -> ledger.StoredRender:
     with ledger.reading(runtime.engine) as session:
-        version = model(runtime, name).version
-        render = ledger.get_render(session, frame_id, version, parameters_of("ring"))
+        asked = parameters_of("ring")
+        render = ledger.get_render(session, frame_id, model(runtime, name), asked)
     assert render is not None
     return render
 
@@ -95,8 +95,7 @@ def test_something_unforeseen_ends_in_quarantine_and_leaves_its_neighbours(runti
             ledger.sweep(session)
     assert found(runtime, second).state is State.DONE
     with ledger.reading(runtime.engine) as session:
-        version = model(runtime, "steep").version
-        dead = ledger.get_render(session, first, version, odd)
+        dead = ledger.get_render(session, first, model(runtime, "steep"), odd)
     assert dead is not None
     assert dead.state is State.QUARANTINED
 

@@ -1,11 +1,11 @@
-"""Who may do what: logging in."""
+"""Who may do what: logging in, and API keys."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scatterlens.schemas.base import Wire
+from scatterlens.schemas.base import LINE, Wire
 
 Scope = Literal[
     "frames:write", "results:read", "labels:write", "train:run", "models:write", "admin"
@@ -16,7 +16,7 @@ Role = Literal["viewer", "annotator", "scientist", "trainer", "admin"]
 class SessionIn(Wire):
     """Logging a browser in."""
 
-    key: Annotated[str, Field(max_length=200)]
+    key: Annotated[str, Field(max_length=200, pattern=LINE)]
     """An API key, `sl_...`."""
 
 
@@ -35,3 +35,51 @@ class SessionInfo(Wire):
     csrf: str | None = None
     """For the header `X-CSRF-Token` of requests that change something; None where a key is sent
     and none is needed."""
+
+
+_Line = Annotated[str, Field(min_length=1, max_length=100, pattern=LINE)]
+
+
+class KeyIn(Wire):
+    """A key that is asked for."""
+
+    name: _Line
+    """Who or what will use it. Labels belong to it: a person's next key goes on with them."""
+    role: Role
+    scopes: list[Scope] | None = None
+    """Fewer than the role may hold; None = all of them."""
+    expires_days: Annotated[float, Field(gt=0, lt=36_500, allow_inf_nan=False)] | None = 90.0
+    """None = never."""
+    proposal: _Line | None = None
+    """The only proposal that it sees; None = all."""
+    beamline: _Line | None = None
+    """The only beamline that it sees; None = all."""
+
+
+class KeyInfo(Wire):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    role: Role
+    scopes: list[Scope]
+    proposal: str | None = None
+    beamline: str | None = None
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    used: datetime | None = None
+    """When it was last seen, to about a minute; None = never."""
+
+
+class NewKey(KeyInfo):
+    """A key that was just made."""
+
+    key: str
+    """`sl_...`; this is the only time that it can be read."""
+
+
+class KeyList(Wire):
+    """All keys, oldest first, revoked ones too."""
+
+    items: list[KeyInfo]

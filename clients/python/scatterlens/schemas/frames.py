@@ -113,7 +113,43 @@ class Rendering(Wire):
 
     frame_id: str
     state: State
-    model: ModelRef
+    model: ModelRef | None
+    """None where no model has a part in it."""
+
+
+class RadialProfile(Wire):
+    """Mean counts of the live pixels by ring around the direct beam, one pixel wide each."""
+
+    frame_id: str
+    geometry: GeometryIn | None
+    """As the sender tells it, else the file; where None, there is no q."""
+    center_yx: tuple[Finite, Finite]
+    """The direct beam; the middle of the frame where it is not known."""
+    chi_range_deg: tuple[Finite, Finite]
+    radius_px: list[Finite]
+    """Middles of the rings, in pixel widths."""
+    q_inv_nm: list[Finite] | None
+    intensity: list[Finite | None]
+    """Mean counts per pixel; None in a ring without a live pixel."""
+    sigma: list[Finite | None]
+    """Standard error of the mean if counts are Poisson distributed."""
+    pixels: list[int]
+    """Live pixels in each ring."""
+
+
+class AzimuthalProfile(Wire):
+    """Mean counts of the live pixels by direction, within a range of rings; one degree each."""
+
+    frame_id: str
+    geometry: GeometryIn | None
+    center_yx: tuple[Finite, Finite]
+    radius_range_px: tuple[Finite, Finite]
+    q_range_inv_nm: tuple[Finite, Finite] | None
+    chi_deg: list[Finite]
+    """Middles of the sectors: 0 along growing columns, 90 along growing rows."""
+    intensity: list[Finite | None]
+    sigma: list[Finite | None]
+    pixels: list[int]
 
 
 class FrameSummary(Wire):

@@ -39,7 +39,16 @@ class Event(Wire):
 
     id: int
     """Grows by time; send it back as `Last-Event-ID` to go on after it."""
-    kind: Literal["submitted", "done", "failed", "quarantined", "labelled", "training", "model"]
+    kind: Literal[
+        "submitted",
+        "done",
+        "failed",
+        "quarantined",
+        "retried",
+        "labelled",
+        "training",
+        "model",
+    ]
     frame_id: str | None = None
     """None where the event is of no frame."""
     model: ModelRef | None = None

@@ -11,6 +11,7 @@ const KINDS = [
   "done",
   "failed",
   "quarantined",
+  "retried",
   "labelled",
   "training",
   "model",

@@ -13,7 +13,9 @@ export interface paths {
         };
         /**
          * List Frames
-         * @description List frames, newest first; tags are those of the chosen model.
+         * @description List frames; tags are those of the chosen model.
+         *
+         *     A page may be short, or even empty, though more frames follow: go on while there is a cursor.
          */
         get: operations["list_frames_api_v1_frames_get"];
         put?: never;
@@ -24,26 +26,6 @@ export interface paths {
          *     In multipart, one refused file does not refuse the others: its item carries the error.
          */
         post: operations["submit_frames_api_v1_frames_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/annotations.ndjson": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Stream Annotations
-         * @description Stream the annotations of all frames that the filter finds; undecided ones are left out.
-         */
-        get: operations["stream_annotations_api_v1_annotations_ndjson_get"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -260,6 +242,95 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/frames/{frame_id}/pixels.npy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Pixels
+         * @description Give the counts of every detector pixel: float32 (H, W), NaN where masked.
+         *
+         *     The first request has a worker read them and is answered 202, unless `wait` suffices.
+         */
+        get: operations["read_pixels_api_v1_frames__frame_id__pixels_npy_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/profiles/radial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Radial Profile
+         * @description Give the mean counts by distance from the direct beam, within a range of directions.
+         *
+         *     The range is in degrees, 0 along growing columns and 90 along growing rows, and may pass 180.
+         *     No solid angle or polarisation is corrected. 202 as long as a worker has yet to sum the pixels.
+         */
+        get: operations["read_radial_profile_api_v1_frames__frame_id__profiles_radial_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/profiles/azimuthal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Azimuthal Profile
+         * @description Give the mean counts by direction, within a range of rings: those whose middles lie in it.
+         *
+         *     Without a range, over the whole frame. 202 as long as a worker has yet to sum the pixels.
+         */
+        get: operations["read_azimuthal_profile_api_v1_frames__frame_id__profiles_azimuthal_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/nexus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Nexus
+         * @description Give the frame's pixels and geometry, what each model says, and the labels of people.
+         *
+         *     202 as long as a worker has yet to read the pixels, unless `wait` suffices.
+         */
+        get: operations["read_nexus_api_v1_frames__frame_id__nexus_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/frames/{frame_id}/overlays/{attribute}/spread.png": {
         parameters: {
             query?: never;
@@ -347,6 +418,173 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/frames.count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Frames
+         * @description Count the frames that a filter finds, as far as that goes in half a second.
+         */
+        get: operations["count_frames_api_v1_frames_count_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations.ndjson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Annotations
+         * @description Stream the annotations of all frames that the filter finds; undecided ones are left out.
+         */
+        get: operations["stream_annotations_api_v1_annotations_ndjson_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Table
+         * @description Stream the frames that the filter finds as a table, with the model's probabilities.
+         */
+        get: operations["stream_table_api_v1_frames_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Similar
+         * @description List the frames that the chosen model's network sees most alike; each is compared.
+         */
+        get: operations["list_similar_api_v1_frames__frame_id__similar_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scans
+         * @description List scans, the one with the newest frame first.
+         */
+        get: operations["list_scans_api_v1_scans_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Timeline
+         * @description Tell the probabilities of attributes along a scan.
+         *
+         *     Of the newest 100,000 frames of the scan those that have an annotation and a value of `against`;
+         *     of more than 2,000 such points each k-th, from the first on, and the last.
+         */
+        get: operations["read_timeline_api_v1_scans_timeline_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Searches
+         * @description List the searches that the name of the key keeps.
+         */
+        get: operations["list_searches_api_v1_searches_get"];
+        put?: never;
+        /**
+         * Save Search
+         * @description Keep a search under a name of its own.
+         */
+        post: operations["save_search_api_v1_searches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{search_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Search
+         * @description Forget a search.
+         */
+        delete: operations["delete_search_api_v1_searches__search_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/frames/{frame_id}/labels": {
         parameters: {
             query?: never;
@@ -421,6 +659,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/review/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Review Progress
+         * @description Tell how many frames a queue is drawn from, and over how many the caller said something.
+         */
+        get: operations["read_review_progress_api_v1_review_progress_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/training": {
         parameters: {
             query?: never;
@@ -483,6 +741,46 @@ export interface paths {
          * @description Tell all that is known of a model version: card, figures, gate, history.
          */
         get: operations["read_model_api_v1_models__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description Give the page that the evaluation of a model wrote, where its bundle holds one.
+         */
+        get: operations["read_report_api_v1_models__version__report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Models
+         * @description Compare what two models say, on the newest frames that both annotated.
+         */
+        get: operations["compare_models_api_v1_models__version__comparison_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -623,6 +921,130 @@ export interface paths {
          * @description End the session; a caller who sent a key has none, and nothing happens.
          */
         delete: operations["log_out_api_v1_session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description List all keys without their secrets, oldest first.
+         */
+        get: operations["list_keys_api_v1_keys_get"];
+        put?: never;
+        /**
+         * Create Key
+         * @description Make a key; this answer is the only one that tells it.
+         */
+        post: operations["create_key_api_v1_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Key
+         * @description End a key and its sessions now; one that was revoked before stays so.
+         */
+        post: operations["revoke_key_api_v1_keys__key_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Operations
+         * @description Tell what waits and what ended in each queue, who works, how full the disk is.
+         */
+        get: operations["read_operations_api_v1_operations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description List jobs on frames that failed or were quarantined, with reasons, newest first.
+         */
+        get: operations["list_jobs_api_v1_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Job
+         * @description Queue a failed or quarantined job anew, with all its attempts forgiven.
+         */
+        post: operations["retry_job_api_v1_jobs__job_id__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Jobs
+         * @description Queue many failed and quarantined jobs anew; those that are neither are left alone.
+         */
+        post: operations["retry_jobs_api_v1_jobs_retry_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -875,12 +1297,76 @@ export interface components {
             tag: boolean;
         };
         /**
+         * AzimuthalProfile
+         * @description Mean counts of the live pixels by direction, within a range of rings; one degree each.
+         */
+        AzimuthalProfile: {
+            /** Frame Id */
+            frame_id: string;
+            geometry: components["schemas"]["GeometryIn"] | null;
+            /** Center Yx */
+            center_yx: [
+                number,
+                number
+            ];
+            /** Radius Range Px */
+            radius_range_px: [
+                number,
+                number
+            ];
+            /** Q Range Inv Nm */
+            q_range_inv_nm: [
+                number,
+                number
+            ] | null;
+            /** Chi Deg */
+            chi_deg: number[];
+            /** Intensity */
+            intensity: (number | null)[];
+            /** Sigma */
+            sigma: (number | null)[];
+            /** Pixels */
+            pixels: number[];
+        };
+        /**
          * CandidateIn
          * @description Which version is to be production next.
          */
         CandidateIn: {
             /** Version */
             version: string | null;
+        };
+        /**
+         * ComparedAttribute
+         * @description One attribute by two models, over the frames that both annotated.
+         */
+        ComparedAttribute: {
+            /** Id */
+            id: string;
+            /** Both */
+            both: number;
+            /** Only This */
+            only_this: number;
+            /** Only Other */
+            only_other: number;
+            /** Difference */
+            difference: number;
+            /** Distance */
+            distance: number;
+        };
+        /**
+         * Comparison
+         * @description What a model says beside another one, on the newest frames that both annotated.
+         */
+        Comparison: {
+            /** Version */
+            version: string;
+            /** Against */
+            against: string;
+            /** Frames */
+            frames: number;
+            /** Attributes */
+            attributes: components["schemas"]["ComparedAttribute"][];
         };
         /**
          * Consensus
@@ -904,6 +1390,18 @@ export interface components {
             agree: boolean;
         };
         /**
+         * Disk
+         * @description Where frames are kept.
+         */
+        Disk: {
+            /** Total Bytes */
+            total_bytes: number;
+            /** Free Bytes */
+            free_bytes: number;
+            /** Needed Bytes */
+            needed_bytes: number;
+        };
+        /**
          * Event
          * @description One line of the event stream: a frame, a training run or the models changed.
          */
@@ -914,7 +1412,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "submitted" | "done" | "failed" | "quarantined" | "labelled" | "training" | "model";
+            kind: "submitted" | "done" | "failed" | "quarantined" | "retried" | "labelled" | "training" | "model";
             /**
              * Frame Id
              * @default null
@@ -996,6 +1494,28 @@ export interface components {
             sample: string | null;
         };
         /**
+         * Finished
+         * @description Jobs that ended within some time.
+         */
+        Finished: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Quarantined */
+            quarantined: number;
+        };
+        /**
+         * FrameCount
+         * @description How many frames a search finds.
+         */
+        FrameCount: {
+            /** Count */
+            count: number;
+            /** Exact */
+            exact: boolean;
+        };
+        /**
          * FrameDetail
          * @description A frame with everything known about it.
          */
@@ -1029,6 +1549,8 @@ export interface components {
             beamline?: string | null;
             /** Proposal */
             proposal?: string | null;
+            /** Detector */
+            detector?: string | null;
             state: components["schemas"]["State"];
             /** Tags */
             tags: string[];
@@ -1114,7 +1636,10 @@ export interface components {
         };
         /**
          * FramePage
-         * @description One page of frames, newest first.
+         * @description One page of frames, in the order that was asked for.
+         *
+         *     A search that takes long answers with a short page, even an empty one, and goes on at its
+         *     cursor.
          */
         FramePage: {
             /** Items */
@@ -1156,6 +1681,8 @@ export interface components {
             beamline?: string | null;
             /** Proposal */
             proposal?: string | null;
+            /** Detector */
+            detector?: string | null;
             state: components["schemas"]["State"];
             /** Tags */
             tags: string[];
@@ -1263,6 +1790,115 @@ export interface components {
             problems: string[];
         };
         /**
+         * JobInfo
+         * @description A job on a frame, and how it went.
+         */
+        JobInfo: {
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "annotate" | "render" | "train";
+            /** Queue */
+            queue: string;
+            state: components["schemas"]["State"];
+            /** Frame Id */
+            frame_id: string;
+            /** Filename */
+            filename?: string | null;
+            model: components["schemas"]["ModelRef"];
+            /** Attempts */
+            attempts: number;
+            /** Lost Leases */
+            lost_leases: number;
+            /** Crashes */
+            crashes: number;
+            /**
+             * Queued
+             * Format: date-time
+             */
+            queued: string;
+            /** Finished */
+            finished?: string | null;
+            reason?: components["schemas"]["Reason"] | null;
+        };
+        /**
+         * JobPage
+         * @description Jobs, newest first.
+         */
+        JobPage: {
+            /** Items */
+            items: components["schemas"]["JobInfo"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /**
+         * KeyIn
+         * @description A key that is asked for.
+         */
+        KeyIn: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes?: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[] | null;
+            /**
+             * Expires Days
+             * @default 90
+             */
+            expires_days: number | null;
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+        };
+        /**
+         * KeyInfo
+         * @description A key without its secret.
+         */
+        KeyInfo: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /** Expires */
+            expires?: string | null;
+            /** Revoked */
+            revoked?: string | null;
+            /** Used */
+            used?: string | null;
+        };
+        /**
+         * KeyList
+         * @description All keys, oldest first, revoked ones too.
+         */
+        KeyList: {
+            /** Items */
+            items: components["schemas"]["KeyInfo"][];
+        };
+        /**
          * LabelEntry
          * @description What one author said about one attribute of a frame.
          */
@@ -1339,6 +1975,11 @@ export interface components {
             };
             /** Card */
             card: string | null;
+            /**
+             * Report
+             * @default false
+             */
+            report: boolean;
             /** Run Id */
             run_id: string | null;
             /**
@@ -1403,6 +2044,40 @@ export interface components {
             version: string;
         };
         /**
+         * NewKey
+         * @description A key that was just made.
+         */
+        NewKey: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /** Expires */
+            expires?: string | null;
+            /** Revoked */
+            revoked?: string | null;
+            /** Used */
+            used?: string | null;
+            /** Key */
+            key: string;
+        };
+        /**
          * OldFrames
          * @description Which frames of the past are meant; empty fields do not narrow.
          */
@@ -1417,6 +2092,27 @@ export interface components {
             scan?: string | null;
             /** Sample */
             sample?: string | null;
+        };
+        /**
+         * Operations
+         * @description How the service does.
+         */
+        Operations: {
+            /** Queues */
+            queues: components["schemas"]["QueueInfo"][];
+            /** Failed */
+            failed: number;
+            /** Quarantined */
+            quarantined: number;
+            /** Workers */
+            workers: components["schemas"]["WorkerDetail"][];
+            disk: components["schemas"]["Disk"];
+            /** Can Train */
+            can_train: boolean;
+            /** Trainings */
+            trainings: components["schemas"]["TrainingChange"][];
+            /** Problems */
+            problems: string[];
         };
         /**
          * Problem
@@ -1488,6 +2184,56 @@ export interface components {
             time: string;
         };
         /**
+         * QueueInfo
+         * @description One queue: what waits in it, what is worked on, what left it.
+         */
+        QueueInfo: {
+            /** Queue */
+            queue: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "annotate" | "render" | "train";
+            /** Queued */
+            queued: number;
+            /** Leased */
+            leased: number;
+            /** Oldest Queued Seconds */
+            oldest_queued_seconds: number | null;
+            last_minute: components["schemas"]["Finished"];
+            last_hour: components["schemas"]["Finished"];
+        };
+        /**
+         * RadialProfile
+         * @description Mean counts of the live pixels by ring around the direct beam, one pixel wide each.
+         */
+        RadialProfile: {
+            /** Frame Id */
+            frame_id: string;
+            geometry: components["schemas"]["GeometryIn"] | null;
+            /** Center Yx */
+            center_yx: [
+                number,
+                number
+            ];
+            /** Chi Range Deg */
+            chi_range_deg: [
+                number,
+                number
+            ];
+            /** Radius Px */
+            radius_px: number[];
+            /** Q Inv Nm */
+            q_inv_nm: number[] | null;
+            /** Intensity */
+            intensity: (number | null)[];
+            /** Sigma */
+            sigma: (number | null)[];
+            /** Pixels */
+            pixels: number[];
+        };
+        /**
          * Reannotation
          * @description A request that a model looks at frames of the past, and how far it came.
          */
@@ -1523,7 +2269,23 @@ export interface components {
             /** Frame Id */
             frame_id: string;
             state: components["schemas"]["State"];
-            model: components["schemas"]["ModelRef"];
+            model: components["schemas"]["ModelRef"] | null;
+        };
+        /**
+         * Retried
+         * @description Jobs that wait again; those that had neither failed nor been quarantined are left out.
+         */
+        Retried: {
+            /** Ids */
+            ids: number[];
+        };
+        /**
+         * RetryIn
+         * @description Jobs to try again.
+         */
+        RetryIn: {
+            /** Ids */
+            ids: number[];
         };
         /**
          * ReviewItem
@@ -1547,6 +2309,18 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * ReviewProgress
+         * @description How far the caller has come with a review queue.
+         */
+        ReviewProgress: {
+            /** Judged */
+            judged: number | null;
+            /** Frames */
+            frames: number;
+            /** More */
+            more: boolean;
+        };
+        /**
          * RollbackIn
          * @description Why production goes back.
          */
@@ -1555,6 +2329,75 @@ export interface components {
             reason: string;
             /** Leaving */
             leaving?: string | null;
+        };
+        /**
+         * SavedSearch
+         * @description A search that was kept.
+         */
+        SavedSearch: {
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
+            /** Id */
+            id: number;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+        };
+        /**
+         * SavedSearches
+         * @description All searches that the caller keeps, by name.
+         */
+        SavedSearches: {
+            /** Items */
+            items: components["schemas"]["SavedSearch"][];
+        };
+        /**
+         * ScanPage
+         * @description One page of scans, the one with the newest frame first.
+         */
+        ScanPage: {
+            /** Items */
+            items: components["schemas"]["ScanSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ScanSummary
+         * @description A scan of one proposal at one beamline.
+         */
+        ScanSummary: {
+            /** Scan */
+            scan: string;
+            /** Proposal */
+            proposal: string | null;
+            /** Beamline */
+            beamline: string | null;
+            /** Frames */
+            frames: number;
+            /**
+             * First
+             * Format: date-time
+             */
+            first: string;
+            /**
+             * Last
+             * Format: date-time
+             */
+            last: string;
+        };
+        /**
+         * SearchIn
+         * @description A search to be kept.
+         */
+        SearchIn: {
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
         };
         /**
          * SessionIn
@@ -1600,6 +2443,25 @@ export interface components {
             };
         };
         /**
+         * SimilarFrame
+         * @description A frame that a model's network sees alike.
+         */
+        SimilarFrame: {
+            frame: components["schemas"]["FrameSummary"];
+            /** Similarity */
+            similarity: number;
+        };
+        /**
+         * SimilarFrames
+         * @description The frames most like one, the likest first; itself left out.
+         */
+        SimilarFrames: {
+            /** Items */
+            items: components["schemas"]["SimilarFrame"][];
+            /** Compared */
+            compared: number;
+        };
+        /**
          * State
          * @description Where a frame stands with one model version.
          * @enum {string}
@@ -1626,6 +2488,28 @@ export interface components {
             /** Duplicate */
             duplicate: boolean;
             error?: components["schemas"]["Reason"] | null;
+        };
+        /**
+         * Timeline
+         * @description How a model's answers go along a scan: columns of equal length, in the order of `x`.
+         */
+        Timeline: {
+            /** Scan */
+            scan: string;
+            /** Against */
+            against: string;
+            /** Frames */
+            frames: number;
+            /** Every */
+            every: number;
+            /** X */
+            x: number[];
+            /** Frame Ids */
+            frame_ids: string[];
+            /** Probabilities */
+            probabilities: {
+                [key: string]: number[];
+            };
         };
         /**
          * Training
@@ -1778,6 +2662,31 @@ export interface components {
             uncalibrated?: string[];
         };
         /**
+         * WorkerDetail
+         * @description A worker process that reported within the last hour and did not say goodbye.
+         */
+        WorkerDetail: {
+            /** Id */
+            id: string;
+            /** Device */
+            device: string;
+            /** Provider */
+            provider: string;
+            /** Seen Seconds Ago */
+            seen_seconds_ago: number;
+            /** Models */
+            models?: string[];
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "annotate" | "train";
+            /** Refused */
+            refused?: {
+                [key: string]: string;
+            };
+        };
+        /**
          * WorkerInfo
          * @description A worker process that reported within the last seconds.
          */
@@ -1813,17 +2722,34 @@ export interface operations {
                 tag?: string[];
                 /** @description None of these may hold. */
                 not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
                 proposal?: string | null;
                 beamline?: string | null;
                 scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
                 /** @description Part of the sample's name. */
                 sample?: string | null;
                 /** @description Sent or said at this time or later; UTC where no zone is told. */
                 since?: string | null;
-                /** @description With the production model. */
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
                 state?: components["schemas"]["State"] | null;
                 /** @description Somebody labels it now, or nobody does. */
                 labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
             };
             header?: never;
             path?: never;
@@ -2047,98 +2973,6 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    stream_annotations_api_v1_annotations_ndjson_get: {
-        parameters: {
-            query?: {
-                /** @description Model by `name`, `version` or `name@version`; default: production. */
-                model?: string | null;
-                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
-                tag?: string[];
-                /** @description None of these may hold. */
-                not?: string[];
-                proposal?: string | null;
-                beamline?: string | null;
-                scan?: string | null;
-                /** @description Part of the sample's name. */
-                sample?: string | null;
-                /** @description Sent or said at this time or later; UTC where no zone is told. */
-                since?: string | null;
-                /** @description With the production model. */
-                state?: components["schemas"]["State"] | null;
-                /** @description Somebody labels it now, or nobody does. */
-                labelled?: boolean | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One Annotation as JSON on each line, newest frame first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": components["schemas"]["Annotation"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3096,6 +3930,447 @@ export interface operations {
             };
         };
     };
+    read_pixels_api_v1_frames__frame_id__pixels_npy_get: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description NumPy array, format .npy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-npy": unknown;
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_radial_profile_api_v1_frames__frame_id__profiles_radial_get: {
+        parameters: {
+            query?: {
+                chi_min?: number;
+                chi_max?: number;
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RadialProfile"];
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_azimuthal_profile_api_v1_frames__frame_id__profiles_azimuthal_get: {
+        parameters: {
+            query?: {
+                /** @description nm^-1; in pixel widths without geometry. */
+                low?: number | null;
+                /** @description nm^-1; in pixel widths without geometry. */
+                high?: number | null;
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AzimuthalProfile"];
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_nexus_api_v1_frames__frame_id__nexus_get: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description NeXus file (HDF5), laid out as NXsas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-hdf5": unknown;
+                };
+            };
+            /** @description A worker has yet to compute it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendering"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     draw_spread_api_v1_frames__frame_id__overlays__attribute__spread_png_get: {
         parameters: {
             query?: {
@@ -3541,6 +4816,789 @@ export interface operations {
             };
         };
     };
+    count_frames_api_v1_frames_count_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrameCount"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_annotations_api_v1_annotations_ndjson_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One Annotation as JSON on each line, in the order asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["Annotation"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_table_api_v1_frames_csv_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each frame: what is known of it, tags, probabilities */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_similar_api_v1_frames__frame_id__similar_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarFrames"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_scans_api_v1_scans_get: {
+        parameters: {
+            query?: {
+                proposal?: string | null;
+                beamline?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_timeline_api_v1_scans_timeline_get: {
+        parameters: {
+            query: {
+                scan: string;
+                /** @description Ids, separated by commas. */
+                attributes: string;
+                /** @description `frame_number` or a motor. */
+                against?: string;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_searches_api_v1_searches_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearches"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_search_api_v1_searches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_search_api_v1_searches__search_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                search_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_labels_api_v1_frames__frame_id__labels_get: {
         parameters: {
             query?: {
@@ -3814,6 +5872,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReviewPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_review_progress_api_v1_review_progress_get: {
+        parameters: {
+            query?: {
+                /** @description `uncertain`: near the threshold; `disagreement`: between all models that annotated the frame; `model_vs_human`: tags against what people say; `novel`: unlike the model's validation frames. */
+                by?: "uncertain" | "disagreement" | "model_vs_human" | "novel";
+                /** @description Only doubts about this one. */
+                attribute?: string | null;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewProgress"];
                 };
             };
             /** @description Unauthorized */
@@ -4229,6 +6368,163 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report_api_v1_models__version__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page that needs nothing else */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_models_api_v1_models__version__comparison_get: {
+        parameters: {
+            query?: {
+                /** @description Another model by name or version; else production. */
+                against?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Unauthorized */
@@ -4848,6 +7144,505 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys_api_v1_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key_api_v1_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key_api_v1_keys__key_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_operations_api_v1_operations_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operations"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs_api_v1_jobs_get: {
+        parameters: {
+            query: {
+                state: "failed" | "quarantined";
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job_api_v1_jobs__job_id__retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As `GET /jobs` lists it. */
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_jobs_api_v1_jobs_retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
             };
             /** @description Unauthorized */
             401: {

@@ -43,7 +43,9 @@ export function FrameCard(props: { frame: Frame; search?: string }) {
         <time dateTime={frame.submitted}>{timeOfDay(frame.submitted)}</time>
         {frame.scan && <span title={`Scan ${frame.scan}`}>{frame.scan}</span>}
       </span>
-      <Chips tags={frame.tags} most={3} />
+      <span className={styles.tags}>
+        <Chips tags={frame.tags} most={2} />
+      </span>
     </Link>
   );
 }

@@ -1,0 +1,106 @@
+"""How much waits in each queue, and how much left it lately; cheap with millions of jobs."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scatterlens.schemas import JobKind, State
+from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.submissions import BATCH, LIVE, QUEUES, RENDER, TRAIN
+from scatterlens_service.ledger.tables import Job
+
+KIND_OF: dict[str, JobKind] = {
+    LIVE: "annotate",
+    RENDER: "render",
+    BATCH: "annotate",
+    TRAIN: "train",
+}
+"""What each queue holds."""
+_MINUTE = 60.0
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Jobs that came to an end."""
+
+    done: int = 0
+    failed: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """One queue."""
+
+    queue: str
+    kind: JobKind
+    queued: int
+    leased: int
+    oldest_queued_seconds: float | None
+    last_minute: Ended
+    last_hour: Ended
+
+
+def backlogs(session: Session) -> list[Backlog]:
+    """All queues, the most urgent first."""
+    # The clock is read once: PostgreSQL looks no index up for a time that moves meanwhile.
+    now = session.scalar(select(Clock())) or 0.0
+    waiting = _waiting(session)
+    hour = _ended(session, now - _HOUR)
+    minute = _ended(session, now - _MINUTE)
+    return [
+        Backlog(
+            queue=queue,
+            kind=kind,
+            queued=waiting.get((queue, State.QUEUED), 0),
+            leased=waiting.get((queue, State.LEASED), 0),
+            oldest_queued_seconds=_oldest(session, queue, now),
+            last_minute=minute.get(queue, Ended()),
+            last_hour=hour.get(queue, Ended()),
+        )
+        for queue, kind in KIND_OF.items()
+    ]
+
+
+def count_troubled(session: Session) -> dict[State, int]:
+    """How many jobs on frames stand failed or quarantined now."""
+    counts = session.execute(
+        select(Job.state, func.count())
+        .where(Job.state.in_([State.FAILED, State.QUARANTINED]), Job.queue.in_(QUEUES))
+        .group_by(Job.state)
+    )
+    return {State(state): count for state, count in counts}
+
+
+def _waiting(session: Session) -> dict[tuple[str, str], int]:
+    counts = session.execute(
+        select(Job.queue, Job.state, func.count())
+        .where(Job.state.in_([State.QUEUED, State.LEASED]))
+        .group_by(Job.queue, Job.state)
+    )
+    return {(queue, state): count for queue, state, count in counts}
+
+
+def _oldest(session: Session, queue: str, now: float) -> float | None:
+    # The job with the lowest id is taken next: one look at the index, however long the queue.
+    queued = session.scalar(
+        select(Job.queued)
+        .where(Job.state == State.QUEUED, Job.queue == queue)
+        .order_by(Job.id)
+        .limit(1)
+    )
+    return None if queued is None else max(0.0, now - queued)
+
+
+def _ended(session: Session, since: float) -> dict[str, Ended]:
+    counts = session.execute(
+        select(Job.queue, Job.state, func.count())
+        .where(Job.finished > since, Job.state.in_(list(Ended.__dataclass_fields__)))
+        .group_by(Job.queue, Job.state)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for queue, state, count in counts:
+        found.setdefault(queue, {})[state] = count
+    return {queue: Ended(**ended) for queue, ended in found.items()}
