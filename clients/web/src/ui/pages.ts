@@ -12,4 +12,6 @@ interface Page {
 export const PAGES: Page[] = [
   { to: "/", name: "Live" },
   { to: "/review", name: "Review" },
+  { to: "/models", name: "Models" },
+  { to: "/training", name: "Training", scope: "train:run" },
 ];
