@@ -1,12 +1,14 @@
 /** The routes of the pages. */
 
-import { Suspense } from "react";
+import { lazy, Suspense } from "react";
 import { Navigate, Route, Routes } from "react-router";
 import { SessionProvider, useCurrentSession } from "./api/session";
 import { Login } from "./pages/login/Login";
 import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
+
+const Admin = lazy(() => import("./pages/admin/Admin"));
 
 /** All pages; without a session the login alone. */
 export function App() {
@@ -20,6 +22,7 @@ export function App() {
         <Suspense fallback={<Loading what="page" />}>
           <Routes>
             <Route index element={<Wall />} />
+            <Route path="admin/*" element={<Admin />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route
               path="*"

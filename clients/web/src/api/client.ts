@@ -19,6 +19,7 @@ export class Refusal extends Error {
 }
 
 interface Problem {
+  type?: string;
   title?: string;
   detail?: string;
   remedy?: string;
@@ -34,8 +35,25 @@ export function setCsrfToken(token: string) {
 /** Headers of a request that is not made by `api`, such as an upload. */
 export const csrfHeaders = () => ({ "X-CSRF-Token": csrfToken });
 
-/** `fetch` that says in plain words when nobody answers. */
+/** `fetch` that says in plain words when nobody answers, and that outlives a login elsewhere. */
 async function fetchOrRefuse(request: Request): Promise<Response> {
+  const again = request.method === "GET" ? null : request.clone();
+  const response = await fetchPlainly(request);
+  if (again === null || response.status !== 403) return response;
+  const problem: Problem = await response
+    .clone()
+    .json()
+    .catch(() => ({}));
+  if (problem.type !== "csrf") return response;
+  // Another tab logged in since: its cookie is sent, and wants its own token.
+  const session = await fetchPlainly(new Request("/api/v1/session"));
+  if (!session.ok) return response;
+  setCsrfToken((await session.json()).csrf ?? "");
+  again.headers.set("X-CSRF-Token", csrfToken);
+  return fetchPlainly(again);
+}
+
+async function fetchPlainly(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch (error) {

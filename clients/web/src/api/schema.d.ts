@@ -726,7 +726,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description List all keys without their secrets, oldest first.
+         * @description List all keys without their secrets, oldest first, and what each role may do.
          */
         get: operations["list_keys_api_v1_keys_get"];
         put?: never;
@@ -1634,11 +1634,13 @@ export interface components {
         };
         /**
          * KeyList
-         * @description All keys, oldest first, revoked ones too.
+         * @description All keys, oldest first, revoked ones too; and what roles there are.
          */
         KeyList: {
             /** Items */
             items: components["schemas"]["KeyInfo"][];
+            /** Roles */
+            roles: components["schemas"]["RoleInfo"][];
         };
         /**
          * LabelEntry
@@ -2044,6 +2046,19 @@ export interface components {
             items: components["schemas"]["ReviewItem"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * RoleInfo
+         * @description What a key of a role may do at most.
+         */
+        RoleInfo: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
         };
         /**
          * RollbackIn

@@ -1,8 +1,9 @@
 /** Who is logged in, and what they may do. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useMemo } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
 import { api, dataOf, Refusal, type Schemas, setCsrfToken } from "./client";
+import { keyInFragment } from "./key";
 
 export type Session = Schemas["SessionInfo"];
 type Scope = Session["scopes"][number];
@@ -10,9 +11,8 @@ type Scope = Session["scopes"][number];
 const SessionContext = createContext<Session | null>(null);
 
 /** Take the key out of a link `/#key=…`: a fragment reaches no server and no log. */
-function keyInLink(): string | null {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  const key = parts.get("key");
+function takeKeyFromLink(): string | null {
+  const key = keyInFragment(location.hash);
   if (key) history.replaceState(history.state, "", location.pathname + location.search);
   return key;
 }
@@ -25,22 +25,35 @@ export async function logIn(key: string): Promise<Session> {
 }
 
 async function currentSession(): Promise<Session | null> {
-  const key = keyInLink();
+  const key = takeKeyFromLink();
   if (key) return logIn(key);
   try {
     const session = await dataOf(api.GET("/api/v1/session"));
     setCsrfToken(session.csrf ?? "");
     return session;
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) return null;
+    if (error instanceof Error && isLoggedOut(error)) return null;
     throw error;
   }
 }
 
 /** The session of this browser; `null` where nobody is logged in. */
 export function useCurrentSession() {
-  return useQuery({ queryKey: ["session"], queryFn: currentSession, staleTime: 60_000 });
+  const session = useQuery({ queryKey: ["session"], queryFn: currentSession, staleTime: 60_000 });
+  const { refetch } = session;
+  useEffect(() => {
+    // A link opened where the page is open already changes the fragment and loads nothing.
+    const onLink = () => {
+      if (keyInFragment(location.hash)) refetch();
+    };
+    addEventListener("hashchange", onLink);
+    return () => removeEventListener("hashchange", onLink);
+  }, [refetch]);
+  return session;
 }
+
+/** Whether a refusal means that nobody is logged in any more. */
+export const isLoggedOut = (error: Error) => error instanceof Refusal && error.status === 401;
 
 /** Gives the session to all that is inside. */
 export function SessionProvider(props: { session: Session; children: ReactNode }) {

@@ -9,4 +9,7 @@ interface Page {
   scope?: Session["scopes"][number];
 }
 
-export const PAGES: Page[] = [{ to: "/", name: "Live" }];
+export const PAGES: Page[] = [
+  { to: "/", name: "Live" },
+  { to: "/admin", name: "Admin", scope: "admin" },
+];
