@@ -35,6 +35,7 @@ from scatterlens_service.settings import Settings
 _log = logging.getLogger(__name__)
 
 _CARD_CHARACTERS = 200_000
+_REPORT = "report.html"
 _INSTALLATION = "installation"
 PASSED, FAILED, NONE = "passed", "failed", "none"
 
@@ -122,6 +123,22 @@ def record_gate(engine: Engine, version: str, report: Mapping[str, Any]) -> None
     """
     with ledger.writing(engine) as session:
         ledger.put_gate(session, _known(ledger.get_model(session, version), version).ref, report)
+
+
+def has_report(bundle: Bundle | None) -> bool:
+    """Whether a bundle was sealed with the page of its evaluation, and still has it."""
+    return (
+        bundle is not None
+        and _REPORT in bundle.content["files"]
+        and (bundle.path / _REPORT).is_file()
+    )
+
+
+def read_report(bundle: Bundle | None) -> bytes | None:
+    """HTML page of a bundle's evaluation; None where there is none."""
+    if bundle is None or not has_report(bundle):
+        return None
+    return (bundle.path / _REPORT).read_bytes()
 
 
 def gate_verdict(report: Mapping[str, Any] | None, production: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from scatterlens.schemas import (
+    ComparedAttribute,
+    Comparison,
     GateReport,
     ModelDetail,
     ModelInfo,
@@ -50,6 +52,8 @@ def to_detail(
     aliases: Mapping[str, str],
     history: Sequence[ledger.PromotionRow],
     again: Sequence[ledger.ReannotationRow],
+    *,
+    has_report: bool,
 ) -> ModelDetail:
     """A registered model with all that is known of it."""
     return ModelDetail(
@@ -61,6 +65,7 @@ def to_detail(
         aliases=_aliases_of(row.version, aliases),
         metrics=dict(row.metrics),
         card=row.card,
+        report=has_report,
         run_id=row.run_id,
         registered=row.registered,
         registered_by=row.registered_by,
@@ -71,6 +76,26 @@ def to_detail(
             if row.version in (one.from_version, one.to_version)
         ],
         reannotations=[to_reannotation(one) for one in again],
+    )
+
+
+def to_comparison(version: str, against: str, rows: Sequence[ledger.ComparisonRow]) -> Comparison:
+    """What two models say, attribute by attribute."""
+    return Comparison(
+        version=version,
+        against=against,
+        frames=max((row.frames for row in rows), default=0),
+        attributes=[
+            ComparedAttribute(
+                id=row.attribute,
+                both=row.both,
+                only_this=row.first,
+                only_other=row.second,
+                difference=row.difference,
+                distance=row.distance,
+            )
+            for row in rows
+        ],
     )
 
 

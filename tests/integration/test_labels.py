@@ -324,6 +324,25 @@ def test_models_disagree_by_the_spread_of_their_probabilities(engine):
     assert [row[:2] for row in queue(engine, "disagreement")] == [(two, "ring"), (one, "ring")]
 
 
+def test_two_models_are_compared_and_a_review_is_counted(engine):
+    for number in (1, 2):
+        frame_id = annotate(engine, number, ring=0.9, halo=0.6)
+        annotate(engine, number, model=VGG, ring=0.2, halo=0.7)
+    put(engine, frame_id, ring=ABSENT)
+    with ledger.reading(engine) as session:
+        found = ledger.compare_models(session, VGG.version, AAM.version, ADA)
+        counts = [
+            ledger.count_review(session, doubt, ADA, model_version=AAM.version)
+            for doubt in ("uncertain", "disagreement", "model_vs_human")
+        ]
+    ring, halo = sorted(found, key=lambda one: one.attribute, reverse=True)
+    assert (ring.attribute, ring.frames) == ("ring", 2)
+    assert (ring.both, ring.first, ring.second) == (0, 0, 2)
+    assert (ring.difference, ring.distance) == pytest.approx((-0.7, 0.7))
+    assert (halo.attribute, halo.both) == ("halo", 2)
+    assert [(one.judged, one.frames) for one in counts] == [(1, 2), (1, 2), (None, 1)]
+
+
 def test_models_that_answer_at_once_are_still_compared(engine):
     models = [ModelVersion(f"m{n}", f"{n:012x}") for n in range(8)]
     frame_id = submit(engine, 1, models=models)

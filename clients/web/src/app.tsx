@@ -8,6 +8,7 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
+const Review = lazy(() => import("./pages/review/Review"));
 const Admin = lazy(() => import("./pages/admin/Admin"));
 
 /** All pages; without a session the login alone. */
@@ -22,6 +23,7 @@ export function App() {
         <Suspense fallback={<Loading what="page" />}>
           <Routes>
             <Route index element={<Wall />} />
+            <Route path="review" element={<Review />} />
             <Route path="admin/*" element={<Admin />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route

@@ -24,13 +24,14 @@ and ring the bell *after* it.
 - reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
-  `export_labels` `list_review`
+  `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
   `open_runs` `run_metrics`
 - telling: `events_after` `last_event_id`
 - models: `add_model` `get_model` `list_models` `put_gate` `get_aliases` `put_alias` `active_models`
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
+  `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
 - running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
 - keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
@@ -57,6 +58,7 @@ from scatterlens_service.ledger.backlog import (
     count_troubled,
     queue_status,
 )
+from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.jobs import (
@@ -114,6 +116,7 @@ from scatterlens_service.ledger.models import (
     put_gate,
     version_before,
 )
+from scatterlens_service.ledger.progress import COUNTED, ReviewCount, count_review
 from scatterlens_service.ledger.reannotations import (
     ReannotationRow,
     has_reannotations,
@@ -202,6 +205,8 @@ from scatterlens_service.ledger.workers import forget_worker, seen_workers
 __all__ = [
     "BATCH",
     "CANDIDATE",
+    "COMPARED",
+    "COUNTED",
     "DEFAULT_DAYS",
     "LIVE",
     "PRODUCTION",
@@ -213,6 +218,7 @@ __all__ = [
     "Backlog",
     "BadFilterError",
     "BadKeyError",
+    "ComparisonRow",
     "Doubt",
     "EventRow",
     "FrameFilter",
@@ -236,6 +242,7 @@ __all__ = [
     "PromotionRow",
     "QueueStatus",
     "ReannotationRow",
+    "ReviewCount",
     "ReviewRow",
     "ReviewRows",
     "RunRow",
@@ -262,9 +269,11 @@ __all__ = [
     "backlogs",
     "cancel_run",
     "clear_sessions",
+    "compare_models",
     "complete",
     "complete_render",
     "complete_run",
+    "count_review",
     "count_troubled",
     "crash_run",
     "crashed",

@@ -58,7 +58,7 @@ def list_review(
     `model_version` is the model whose answers are doubted; the disagreement is that of all models
     that annotated a frame.
     """
-    query, figure, frame_id = _QUERIES[doubt](caller, model_version, attribute)
+    query, figure, frame_id = review_query(doubt, caller, model_version, attribute)
     query = query.where(frame_is_visible(frame_id, caller))
     if after is not None:
         # The first condition alone bounds the index.
@@ -75,6 +75,13 @@ def list_review(
 
 _Query = tuple[Any, Any, Any]
 """What to select, its figure, its frame."""
+
+
+def review_query(
+    doubt: Doubt, caller: Principal, model_version: str, attribute: str | None
+) -> _Query:
+    """Select the frames of a queue with attribute and figure, in no order."""
+    return _QUERIES[doubt](caller, model_version, attribute)
 
 
 class _Unindexed(FunctionElement[str]):

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from scatterlens.schemas import (
     CandidateIn,
+    Comparison,
     ModelDetail,
     ModelInfo,
     OldFrames,
@@ -18,9 +19,9 @@ from scatterlens.schemas import (
     Reannotation,
     RollbackIn,
 )
-from scatterlens_models.bundle import BundleError
+from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_service import ledger, registry
-from scatterlens_service.deps import GatewayDep, Keeper, Reader
+from scatterlens_service.deps import GatewayDep, Keeper, Reader, find_model
 from scatterlens_service.errors import (
     ConflictError,
     ForbiddenError,
@@ -31,7 +32,7 @@ from scatterlens_service.errors import (
 from scatterlens_service.installing import BadArchiveError, arriving, unpack
 from scatterlens_service.receiving import limit_body, receive_into, storage_problem
 from scatterlens_service.resources import Gateway
-from scatterlens_service.wire_models import to_detail, to_info, to_reannotation
+from scatterlens_service.wire_models import to_comparison, to_detail, to_info, to_reannotation
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -41,6 +42,12 @@ Version = Annotated[
 _ZIP = {
     "required": True,
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+}
+# Whoever exported the bundle wrote the page: it may draw, and do nothing else.
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline';"
+    " img-src data:; frame-ancestors 'self'",
+    "Cache-Control": "private, no-cache",
 }
 _REFUSALS = problem_responses(401, 403, 404, 409, 422, 500, 503)
 
@@ -62,6 +69,47 @@ def list_models(gateway: GatewayDep, _caller: Reader) -> list[ModelInfo]:
 def read_model(gateway: GatewayDep, _caller: Reader, version: Version) -> ModelDetail:
     """Tell all that is known of a model version: card, figures, gate, history."""
     return _detail(gateway, version)
+
+
+@router.get(
+    "/{version}/report",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/html": {}}, "description": "One page that needs nothing else"},
+        **problem_responses(401, 403, 404, 422, 500, 503),
+    },
+)
+def read_report(gateway: GatewayDep, _caller: Reader, version: Version) -> Response:
+    """Give the page that the evaluation of a model wrote, where its bundle holds one."""
+    page = registry.read_report(_bundle(gateway, version))
+    if page is None:
+        raise NotFoundError(
+            "no_report",
+            "The bundle holds no report",
+            "Its folder had no report.html when it was sealed.",
+            "Its figures and its card are in GET /api/v1/models/{version}.",
+        )
+    return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
+
+
+@router.get("/{version}/comparison", responses=problem_responses(401, 403, 404, 422, 500, 503))
+def compare_models(
+    gateway: GatewayDep,
+    caller: Reader,
+    version: Version,
+    against: Annotated[
+        str | None,
+        Query(max_length=120, description="Another model by name or version; else production."),
+    ] = None,
+) -> Comparison:
+    """Compare what two models say, on the newest frames that both annotated."""
+    other = find_model(gateway, against)
+    with ledger.reading(gateway.engine) as session:
+        known = ledger.get_model(session, version) is not None
+        rows = ledger.compare_models(session, version, other.version, caller)
+    if not known:
+        raise _unregistered(version)
+    return to_comparison(version, other.version, rows)
 
 
 @router.post(
@@ -229,9 +277,7 @@ def _look_again(
     }
     with ledger.writing(gateway.engine) as session:
         if ledger.get_model(session, version) is None:
-            raise _unknown(
-                registry.UnknownVersionError(f"no model of version {version} is registered")
-            )
+            raise _unregistered(version)
         return ledger.request_reannotation(session, version, said, caller.name)
 
 
@@ -250,8 +296,24 @@ def _detail(gateway: Gateway, version: str) -> ModelDetail:
         history = ledger.promotions(session)
         again = ledger.list_reannotations(session, version)
     if row is None:
-        raise _unknown(registry.UnknownVersionError(f"no model of version {version} is registered"))
-    return to_detail(row, [model.version for model in active], aliases, history, again)
+        raise _unregistered(version)
+    return to_detail(
+        row,
+        [model.version for model in active],
+        aliases,
+        history,
+        again,
+        has_report=registry.has_report(_bundle(gateway, version)),
+    )
+
+
+def _bundle(gateway: Gateway, version: str) -> Bundle | None:
+    """None where it is not known, or its files are gone."""
+    return next((one for one in gateway.catalogue.bundles if one.version == version), None)
+
+
+def _unregistered(version: str) -> NotFoundError:
+    return _unknown(registry.UnknownVersionError(f"no model of version {version} is registered"))
 
 
 def _refused(kind: str, detail: str) -> InvalidError:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from scatterlens.schemas import ReviewItem, ReviewPage, ReviewQueue
+from scatterlens.schemas import ReviewItem, ReviewPage, ReviewProgress, ReviewQueue
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.cursors import read_cursor, write_cursor
@@ -18,23 +18,24 @@ router = APIRouter(tags=["labels"])
 _FIGURE = r"0x[01]\.[0-9a-f]{1,13}p(?:\+0|-\d{1,4})"
 _FRAME_ID = r"[0-9a-f]{64}(?:\.\d{1,9})?"
 
+Queue = Annotated[
+    ReviewQueue,
+    Query(
+        description="`uncertain`: near the threshold; `disagreement`: between all models that"
+        " annotated the frame; `model_vs_human`: tags against what people say;"
+        " `novel`: unlike the model's validation frames."
+    ),
+]
+OfAttribute = Annotated[str | None, Query(max_length=64, description="Only doubts about this one.")]
+
 
 @router.get("/review", responses=problem_responses(401, 403, 404, 422, 500, 503))
 def list_review(
     gateway: GatewayDep,
     caller: Reader,
     model: ChosenModel,
-    by: Annotated[
-        ReviewQueue,
-        Query(
-            description="`uncertain`: near the threshold; `disagreement`: between all models that"
-            " annotated the frame; `model_vs_human`: tags against what people say;"
-            " `novel`: unlike the model's validation frames."
-        ),
-    ] = "uncertain",
-    attribute: Annotated[
-        str | None, Query(max_length=64, description="Only doubts about this one.")
-    ] = None,
+    by: Queue = "uncertain",
+    attribute: OfAttribute = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ReviewPage:
@@ -61,6 +62,26 @@ def list_review(
             for row in rows.items
         ],
         next_cursor=None if rows.following is None else _write_place(by, *rows.following),
+    )
+
+
+@router.get("/review/progress", responses=problem_responses(401, 403, 404, 422, 500, 503))
+def read_review_progress(
+    gateway: GatewayDep,
+    caller: Reader,
+    model: ChosenModel,
+    by: Queue = "uncertain",
+    attribute: OfAttribute = None,
+) -> ReviewProgress:
+    """Tell how many frames a queue is drawn from, and over how many the caller said something."""
+    if attribute is not None:
+        _check_attribute(gateway, model, by, attribute)
+    with ledger.reading(gateway.engine) as session:
+        found = ledger.count_review(
+            session, by, caller, model_version=model.version, attribute=attribute
+        )
+    return ReviewProgress(
+        judged=found.judged, frames=found.frames, more=found.frames == ledger.COUNTED
     )
 
 

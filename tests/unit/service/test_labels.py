@@ -321,6 +321,40 @@ def test_the_queue_of_disagreement_has_the_spread_that_the_annotations_have(
     assert found.json()["items"] == []
 
 
+def test_progress_counts_the_frames_of_a_queue_and_those_that_one_judged(
+    service, frame_id, work, ada, bo
+):
+    send(service, 2, proposal="p1")
+    work()
+
+    def progress(key, **params):
+        response = service.http.get("/api/v1/review/progress", params=params, headers=key)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    for by in ("uncertain", "novel"):
+        assert progress(ada, by=by) == {"judged": 0, "frames": 2, "more": False}
+    put(service, frame_id, ada, {"ring": "present", "halo": "absent"})
+    put(service, frame_id, ada, {"ring": "absent"})
+    assert progress(ada) == {"judged": 1, "frames": 2, "more": False}
+    assert progress(ada, attribute="halo")["judged"] == 1
+    assert progress(ada, attribute="spotted")["judged"] == 0
+    assert progress(bo)["judged"] == 0
+    put(service, frame_id, ada, {"ring": None, "halo": None})
+    assert progress(ada)["judged"] == 0
+    bound = service.new_key(name="cy", role="annotator", proposal="p1")
+    assert progress(bound)["frames"] == 1
+    # One model has nobody to differ from, and what nobody judged contradicts nobody.
+    assert progress(ada, by="disagreement")["frames"] == 0
+    assert progress(ada, by="model_vs_human") == {"judged": None, "frames": 0, "more": False}
+    attributes = service.get(f"frames/{frame_id}/annotation").json()["attributes"]
+    tagged = next(one["id"] for one in attributes if one["tag"])
+    put(service, frame_id, ada, {tagged: "absent"})
+    assert progress(bo, by="model_vs_human")["frames"] == 1
+    refused = service.get("review/progress", attribute="rings")
+    assert_refused(refused, 422, "unknown_attribute")
+
+
 def test_a_review_that_cannot_be_is_refused(service, frame_id, subtests):
     for params, type_ in [
         ({"by": "novelty"}, "invalid_request"),

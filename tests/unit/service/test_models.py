@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from scatterlens_models.bundle import Bundle, shipped_bundles
+from scatterlens_models.bundle import Bundle, seal_bundle, shipped_bundles
 from scatterlens_service import ledger, registry
 from scatterlens_service.app import create_app
 from scatterlens_service.bell import NoBell
@@ -107,6 +107,60 @@ def arrived(service: Service) -> list[str]:
 
 
 # --- taking in
+
+
+def test_a_report_that_a_bundle_was_sealed_with_is_shown_and_can_do_nothing(service, better):
+    page = b"<!doctype html><p>found"
+    (better.path / "report.html").write_bytes(page)
+    seal_bundle(
+        better.path, {k: v for k, v in better.content.items() if k not in ("format", "files")}
+    )
+    version = send(service, pack(better.path)).json()["version"]
+    assert service.get(f"models/{version}").json()["report"] is True
+    response = service.get(f"models/{version}/report")
+    assert (response.status_code, response.content) == (200, page)
+    assert response.headers["content-type"].startswith("text/html")
+    assert response.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    without = production(service)
+    assert service.get(f"models/{without}").json()["report"] is False
+    assert service.get(f"models/{without}/report").json()["type"] == "no_report"
+
+
+def test_two_models_are_compared_on_the_frames_that_both_annotated(service, registered):
+    ids = [send_frame(service, seed) for seed in range(3)]
+    for seed in range(2):
+        service.post(picture(seed), model=registered)
+    with Runtime(service.settings) as runtime:
+        while drain(runtime):
+            pass
+    old = production(service)
+    answers = [
+        [
+            {
+                one["id"]: one
+                for one in service.get(f"frames/{frame}/annotation", model=model).json()[
+                    "attributes"
+                ]
+            }
+            for model in (registered, old)
+        ]
+        for frame in ids[:2]
+    ]
+    found = service.get(f"models/{registered}/comparison").json()
+    assert (found["version"], found["against"], found["frames"]) == (registered, old, 2)
+    assert [one["id"] for one in found["attributes"]] == list(answers[0][0])
+    for one in found["attributes"]:
+        pairs = [(this[one["id"]], other[one["id"]]) for this, other in answers]
+        tags = [(a["tag"], b["tag"]) for a, b in pairs]
+        differences = [a["probability"] - b["probability"] for a, b in pairs]
+        assert (one["both"], one["only_this"], one["only_other"]) == (
+            tags.count((True, True)),
+            tags.count((True, False)),
+            tags.count((False, True)),
+        )
+        assert one["difference"] == pytest.approx(sum(differences) / 2)
+        assert one["distance"] == pytest.approx(sum(map(abs, differences)) / 2)
+    assert service.get("models/0123456789ab/comparison").status_code == 404
 
 
 def test_what_is_there_at_the_start_is_registered_without_an_event(service):

@@ -115,3 +115,15 @@ class ReviewPage(Wire):
     items: list[ReviewItem]
     next_cursor: str | None
     """Give it back as `cursor` for the next page; None on the last one."""
+
+
+class ReviewProgress(Wire):
+    """How far the caller has come with a review queue."""
+
+    judged: int | None
+    """Frames over which the caller said something: of the attribute, where one is named. None for
+    `model_vs_human`, which a frame leaves once it is settled."""
+    frames: int
+    """Frames that the queue is drawn from, judged ones among them."""
+    more: bool
+    """There are more: they are counted up to `frames`."""

@@ -115,6 +115,8 @@ class ModelDetail(Wire):
     metrics: dict[str, object]
     card: str | None
     """Markdown."""
+    report: bool = False
+    """`GET /models/{version}/report` has a page of its evaluation."""
     run_id: str | None
     """The training run that made it."""
     registered: datetime
@@ -124,6 +126,30 @@ class ModelDetail(Wire):
     history: list[PromotionEntry]
     """Changes of production from or to this version, the oldest first."""
     reannotations: list[Reannotation]
+
+
+class ComparedAttribute(Wire):
+    """One attribute by two models, over the frames that both annotated."""
+
+    id: str
+    both: int
+    """Frames that both tag."""
+    only_this: int
+    only_other: int
+    difference: Finite
+    """Mean of this model's probability minus the other's."""
+    distance: Finite
+    """Mean of the difference without its sign."""
+
+
+class Comparison(Wire):
+    """What a model says beside another one, on the newest frames that both annotated."""
+
+    version: str
+    against: str
+    frames: int
+    """2,000 at most."""
+    attributes: list[ComparedAttribute]
 
 
 _Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]

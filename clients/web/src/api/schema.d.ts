@@ -510,6 +510,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/review/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Review Progress
+         * @description Tell how many frames a queue is drawn from, and over how many the caller said something.
+         */
+        get: operations["read_review_progress_api_v1_review_progress_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/training": {
         parameters: {
             query?: never;
@@ -572,6 +592,46 @@ export interface paths {
          * @description Tell all that is known of a model version: card, figures, gate, history.
          */
         get: operations["read_model_api_v1_models__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description Give the page that the evaluation of a model wrote, where its bundle holds one.
+         */
+        get: operations["read_report_api_v1_models__version__report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Models
+         * @description Compare what two models say, on the newest frames that both annotated.
+         */
+        get: operations["compare_models_api_v1_models__version__comparison_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1126,6 +1186,38 @@ export interface components {
         CandidateIn: {
             /** Version */
             version: string | null;
+        };
+        /**
+         * ComparedAttribute
+         * @description One attribute by two models, over the frames that both annotated.
+         */
+        ComparedAttribute: {
+            /** Id */
+            id: string;
+            /** Both */
+            both: number;
+            /** Only This */
+            only_this: number;
+            /** Only Other */
+            only_other: number;
+            /** Difference */
+            difference: number;
+            /** Distance */
+            distance: number;
+        };
+        /**
+         * Comparison
+         * @description What a model says beside another one, on the newest frames that both annotated.
+         */
+        Comparison: {
+            /** Version */
+            version: string;
+            /** Against */
+            against: string;
+            /** Frames */
+            frames: number;
+            /** Attributes */
+            attributes: components["schemas"]["ComparedAttribute"][];
         };
         /**
          * Consensus
@@ -1719,6 +1811,11 @@ export interface components {
             };
             /** Card */
             card: string | null;
+            /**
+             * Report
+             * @default false
+             */
+            report: boolean;
             /** Run Id */
             run_id: string | null;
             /**
@@ -2046,6 +2143,18 @@ export interface components {
             items: components["schemas"]["ReviewItem"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * ReviewProgress
+         * @description How far the caller has come with a review queue.
+         */
+        ReviewProgress: {
+            /** Judged */
+            judged: number | null;
+            /** Frames */
+            frames: number;
+            /** More */
+            more: boolean;
         };
         /**
          * RoleInfo
@@ -4852,6 +4961,87 @@ export interface operations {
             };
         };
     };
+    read_review_progress_api_v1_review_progress_get: {
+        parameters: {
+            query?: {
+                /** @description `uncertain`: near the threshold; `disagreement`: between all models that annotated the frame; `model_vs_human`: tags against what people say; `novel`: unlike the model's validation frames. */
+                by?: "uncertain" | "disagreement" | "model_vs_human" | "novel";
+                /** @description Only doubts about this one. */
+                attribute?: string | null;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewProgress"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_trainings_api_v1_training_get: {
         parameters: {
             query?: never;
@@ -5209,6 +5399,163 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report_api_v1_models__version__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page that needs nothing else */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_models_api_v1_models__version__comparison_get: {
+        parameters: {
+            query?: {
+                /** @description Another model by name or version; else production. */
+                against?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description First 12 digits of the content hash. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Unauthorized */

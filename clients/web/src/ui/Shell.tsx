@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { NavLink } from "react-router";
 import { useConnection } from "../api/events";
 import { useLogOut, useSession } from "../api/session";
+import { UnsentCount } from "../labels/UnsentEdits";
 import { PAGES } from "./pages";
 import styles from "./Shell.module.css";
 
@@ -33,6 +34,7 @@ export function Shell(props: { children: ReactNode }) {
             ),
           )}
         </nav>
+        <UnsentCount />
         <span className={styles.connection} data-state={connection} role="status">
           {CONNECTION[connection]}
         </span>

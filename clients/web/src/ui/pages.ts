@@ -11,5 +11,6 @@ interface Page {
 
 export const PAGES: Page[] = [
   { to: "/", name: "Live" },
+  { to: "/review", name: "Review" },
   { to: "/admin", name: "Admin", scope: "admin" },
 ];

@@ -1,0 +1,121 @@
+/** The labels of a frame as its viewer sees them: what the gateway has, and edits on their way. */
+
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import { api, dataOf, Refusal, type Schemas } from "../api/client";
+import { useSession } from "../api/session";
+import { type Edit, type Outbox, openOutbox, type Post, type Standing } from "./outbox";
+import { NOTHING, type Said, sayingsOf } from "./saying";
+
+type FrameLabels = NonNullable<Awaited<ReturnType<typeof getLabels>>["data"]>;
+
+const labelsKey = (frame: string) => ["labels", frame];
+const historyKey = (frame: string) => ["label-history", frame];
+const opened = new Map<string, Outbox>();
+
+interface Read {
+  labels: FrameLabels;
+  standing: Standing;
+}
+
+/** The outbox of whoever is logged in; edits of others stay theirs. */
+export function useOutbox(): Outbox {
+  const author = useSession().name;
+  const queries = useQueryClient();
+  let outbox = opened.get(author);
+  if (outbox === undefined) {
+    outbox = openOutbox(localStorage, `scatterlens.outbox.${author}`, postOf(author, queries));
+    opened.set(author, outbox);
+  }
+  return outbox;
+}
+
+/** What waits to be sent, and whether it is being sent. */
+export function useUnsent() {
+  const outbox = useOutbox();
+  return useSyncExternalStore(outbox.subscribe, outbox.snapshot);
+}
+
+/** A frame's labels; `own` has edits in it that are still on their way. */
+export function useLabels(frame: string) {
+  const author = useSession().name;
+  const outbox = useOutbox();
+  const { edits } = useUnsent();
+  const query = useQuery({
+    queryKey: labelsKey(frame),
+    queryFn: async () => {
+      const read = await readLabels(frame, author);
+      outbox.learn(frame, read.standing);
+      return read.labels;
+    },
+  });
+  const unsent = edits.filter((edit) => edit.frame === frame);
+  const standing = sayingsOf(query.data?.labels ?? [], author);
+  const own = { ...standing };
+  for (const edit of unsent) own[edit.attribute] = edit.said;
+
+  /** Say something about several attributes at once. */
+  function say(sayings: Readonly<Record<string, Said>>, shown: Edit["shown"]) {
+    for (const [attribute, said] of Object.entries(sayings)) {
+      const base = standing[attribute] ?? NOTHING;
+      outbox.add({ frame, attribute, said, base, shown: said.value === null ? null : shown });
+    }
+  }
+  return { ...query, author, own, unsent, say };
+}
+
+/** All that was ever said about a frame, oldest first; asked for while `wanted`. */
+export function useLabelHistory(frame: string, wanted: boolean) {
+  return useQuery({
+    queryKey: historyKey(frame),
+    enabled: wanted,
+    queryFn: async () => {
+      const path = { frame_id: frame };
+      const asked = { params: { path, query: { history: true } } };
+      return (await dataOf(api.GET("/api/v1/frames/{frame_id}/labels", asked))).history ?? [];
+    },
+  });
+}
+
+function getLabels(frame: string) {
+  const params = { path: { frame_id: frame } };
+  // The browser's own copy may be older than the gateway's.
+  return api.GET("/api/v1/frames/{frame_id}/labels", { params, cache: "no-cache" });
+}
+
+async function readLabels(frame: string, author: string): Promise<Read> {
+  const answer = await getLabels(frame);
+  return toRead(answer.data, answer.response, author);
+}
+
+function toRead(labels: FrameLabels | undefined, response: Response, author: string): Read {
+  if (labels === undefined) throw new Refusal(502, "The answer is empty", "", "Try again.");
+  const etag = response.headers.get("ETag") ?? "*";
+  return { labels, standing: { etag, own: sayingsOf(labels.labels, author) } };
+}
+
+function postOf(author: string, queries: QueryClient): Post {
+  function show(frame: string, { labels, standing }: Read): Standing {
+    queries.setQueryData(labelsKey(frame), labels);
+    void queries.invalidateQueries({ queryKey: historyKey(frame) });
+    return standing;
+  }
+  return {
+    read: async (frame) => show(frame, await readLabels(frame, author)),
+    put: async (frame, edits, etag) => {
+      const labels = Object.fromEntries(edits.map((edit) => [edit.attribute, toLabel(edit.said)]));
+      const shown = edits[0]?.shown ?? null;
+      const { data, response } = await api.PUT("/api/v1/frames/{frame_id}/labels", {
+        params: { path: { frame_id: frame }, header: { "if-match": etag } },
+        body: { labels, shown },
+      });
+      return show(frame, toRead(data, response, author));
+    },
+  };
+}
+
+const toLabel = ({ value, region, note }: Said): Schemas["LabelIn"] => ({
+  value,
+  region,
+  note: note || null,
+});

@@ -1,0 +1,137 @@
+"""Correcting frames by keyboard, without a loss on a broken connection."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support import browsing
+from support.gateway import picture
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def frames(service: browsing.Site) -> list[str]:
+    """Annotated, before any page is opened."""
+    return [service.send(picture(seed), f"{seed}.npy") for seed in (1, 2, 3)]
+
+
+def labels(service: browsing.Site, frame: str) -> dict[str, str]:
+    with service.http() as http:
+        answer = http.get(f"frames/{frame}/labels").json()
+    return {one["attribute"]: one["value"] for one in answer["labels"]}
+
+
+def wait_for_labels(service: browsing.Site, frame: str, expected: dict[str, str]) -> None:
+    end = time.monotonic() + 10
+    while labels(service, frame) != expected:
+        assert time.monotonic() < end, labels(service, frame)
+        time.sleep(0.1)
+
+
+def rows(page: Page) -> list[str]:
+    """Attributes of the panel in their places."""
+    expect(page.locator("[data-attribute]").first).to_be_visible(timeout=10_000)
+    found = page.locator("[data-attribute]")
+    return [found.nth(i).get_attribute("data-attribute") or "" for i in range(found.count())]
+
+
+def open_review(page: Page, service: browsing.Site) -> str:
+    """Open the queue of uncertain frames; gives the frame that is shown."""
+    page.goto(f"{service.url}/review")
+    link = page.get_by_title("Open the frame's page")
+    expect(link).to_be_visible(timeout=10_000)
+    return re.sub(r".*/frames/", "", link.get_attribute("href") or "")
+
+
+def test_three_attributes_are_corrected_by_keyboard(page, service, frames):
+    frame = open_review(page, service)
+    assert frame in frames
+    first, second, third, *rest = rows(page)
+    page.keyboard.press("1")
+    for _ in range(2):
+        page.keyboard.press("2")
+    for _ in range(3):
+        page.keyboard.press("3")
+    page.keyboard.press("4")
+    page.keyboard.press("u")  # the fourth is taken back
+    expected = {first: "present", second: "absent", third: "unsure"}
+    wait_for_labels(service, frame, expected)
+    expect(page.get_by_test_id("progress")).to_have_text("1 of 3", timeout=5000)
+
+    with service.http() as http:
+        answer = http.get(f"frames/{frame}/annotation").json()
+        said = http.get(f"frames/{frame}/labels").json()["labels"]
+    assert {one["shown"]["model"].split("@")[1] for one in said} == {answer["model"]["version"]}
+    tags = {one["id"]: "present" if one["tag"] else "absent" for one in answer["attributes"]}
+    page.keyboard.press("Enter")  # the rest as the model says, and on to the next frame
+    wait_for_labels(service, frame, {**{one: tags[one] for one in rest}, **expected})
+    expect(page.get_by_title("Open the frame's page")).not_to_have_attribute(
+        "href", f"/frames/{frame}"
+    )
+    page.keyboard.press("k")
+    expect(page.get_by_title("Open the frame's page")).to_have_attribute("href", f"/frames/{frame}")
+    expect(page.get_by_role("button", name="done")).to_have_count(1)
+
+
+def test_an_edit_on_a_broken_connection_arrives_later(page, service, frames):
+    frame = open_review(page, service)
+    before = labels(service, frame)
+    (attribute, *_) = rows(page)
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.get_by_text("1 edit waits")).to_be_visible(timeout=5000)
+    expect(page.get_by_role("button", name=": present", pressed=True)).to_have_count(1)
+    assert labels(service, frame) == before
+    page.context.set_offline(False)
+    wait_for_labels(service, frame, {**before, attribute: "present"})
+    expect(page.get_by_text("1 edit waits")).to_have_count(0)
+
+
+def test_what_was_said_in_another_window_is_shown_beside_and_one_chooses(page, service, frames):
+    frame = open_review(page, service)
+    (attribute, *_) = rows(page)
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.get_by_text("1 edit waits")).to_be_visible(timeout=5000)
+    with service.http() as http:  # the same key, so the same author
+        said = {"labels": {attribute: {"value": "absent"}}}
+        assert http.put(f"frames/{frame}/labels", json=said).status_code == 200
+    page.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_contain_text("there absent, here present", timeout=10_000)
+    assert labels(service, frame)[attribute] == "absent"
+    page.get_by_role("button", name="Say present").click()
+    wait_for_labels(service, frame, {**labels(service, frame), attribute: "present"})
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_region_is_drawn_in_detector_pixels(page, service, frames):
+    frame = open_review(page, service)
+    (attribute, *_) = rows(page)
+    page.get_by_role("button", name="Draw a box").click()
+    layer = page.get_by_role("img", name="Draw on the frame")
+    box = layer.bounding_box()
+    assert box is not None
+    # The frame has 96 x 128 pixels and fills the layer in one direction.
+    scale = min(box["width"] / 128, box["height"] / 96)
+    left = box["x"] + (box["width"] - 128 * scale) / 2
+    top = box["y"] + (box["height"] - 96 * scale) / 2
+    page.mouse.move(left + 20.5 * scale, top + 10.5 * scale)
+    page.mouse.down()
+    page.mouse.move(left + 90.5 * scale, top + 60.5 * scale, steps=4)
+    page.mouse.up()
+    wait_for_labels(service, frame, {**labels(service, frame), attribute: "present"})
+    with service.http() as http:
+        said = http.get(f"frames/{frame}/labels").json()["labels"]
+    (label,) = [one for one in said if one["attribute"] == attribute]
+    assert label["region"] == [pytest.approx(end, abs=1) for end in ([10, 20], [60, 90])]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_review_is_accessible(page, service, frames, theme):
+    page.evaluate(f"localStorage.setItem('scatterlens.theme', '{theme}')")
+    open_review(page, service)
+    rows(page)
+    assert browsing.serious_violations(page) == []
