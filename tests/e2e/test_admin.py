@@ -68,7 +68,7 @@ def test_a_revoked_key_leads_to_the_login_at_the_next_step(other, page, service)
 def test_a_key_is_made_shown_once_and_opens_what_was_asked(page, other, service):
     page.goto(f"{service.url}/admin/keys")
     page.get_by_role("button", name="New key").click()
-    page.get_by_label("Who or what will use it").fill("eve")
+    page.get_by_label("Who or what will use it").fill("grace")
     page.get_by_label("Role").select_option("scientist")
     page.get_by_label("labels:write").uncheck()
     page.get_by_label("Proposal").fill("P1")
@@ -79,7 +79,7 @@ def test_a_key_is_made_shown_once_and_opens_what_was_asked(page, other, service)
     page.get_by_role("button", name="Make the key").click()
     key = page.get_by_label("The new key").inner_text()
     page.get_by_role("button", name="I have kept it").click()
-    expect(row(page, "eve")).to_contain_text("P1")
+    expect(row(page, "grace")).to_contain_text("P1")
     assert key not in page.content()
     told = other.request.get(
         f"{service.url}/api/v1/session", headers={"Authorization": f"Bearer {key}"}

@@ -25,7 +25,22 @@ interface Problem {
   remedy?: string;
 }
 
+const SESSION = "/api/v1/session";
 let csrfToken = "";
+const doubters = new Set<() => void>();
+
+/** Hear when the session may have ended; gives back how to stop. */
+export function onSessionDoubt(listener: () => void) {
+  doubters.add(listener);
+  return () => {
+    doubters.delete(listener);
+  };
+}
+
+/** Say that a request was refused as if nobody were logged in. */
+export function doubtSession() {
+  for (const listener of doubters) listener();
+}
 
 /** What every request that changes something must carry; known once one is logged in. */
 export function setCsrfToken(token: string) {
@@ -46,7 +61,7 @@ async function fetchOrRefuse(request: Request): Promise<Response> {
     .catch(() => ({}));
   if (problem.type !== "csrf") return response;
   // Another tab logged in since: its cookie is sent, and wants its own token.
-  const session = await fetchPlainly(new Request("/api/v1/session"));
+  const session = await fetchPlainly(new Request(SESSION));
   if (!session.ok) return response;
   setCsrfToken((await session.json()).csrf ?? "");
   again.headers.set("X-CSRF-Token", csrfToken);
@@ -74,7 +89,8 @@ api.use({
     if (request.method !== "GET") request.headers.set("X-CSRF-Token", csrfToken);
     return request;
   },
-  async onResponse({ response }) {
+  async onResponse({ request, response }) {
+    if (response.status === 401 && !request.url.endsWith(SESSION)) doubtSession();
     if (!response.ok) throw await refusalOf(response);
     return response;
   },

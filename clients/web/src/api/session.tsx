@@ -2,7 +2,7 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
-import { api, dataOf, Refusal, type Schemas, setCsrfToken } from "./client";
+import { api, dataOf, onSessionDoubt, Refusal, type Schemas, setCsrfToken } from "./client";
 import { keyInFragment } from "./key";
 
 export type Session = Schemas["SessionInfo"];
@@ -32,7 +32,7 @@ async function currentSession(): Promise<Session | null> {
     setCsrfToken(session.csrf ?? "");
     return session;
   } catch (error) {
-    if (error instanceof Error && isLoggedOut(error)) return null;
+    if (error instanceof Refusal && error.status === 401) return null;
     throw error;
   }
 }
@@ -47,13 +47,14 @@ export function useCurrentSession() {
       if (keyInFragment(location.hash)) refetch();
     };
     addEventListener("hashchange", onLink);
-    return () => removeEventListener("hashchange", onLink);
+    const forget = onSessionDoubt(() => refetch({ cancelRefetch: false }));
+    return () => {
+      removeEventListener("hashchange", onLink);
+      forget();
+    };
   }, [refetch]);
   return session;
 }
-
-/** Whether a refusal means that nobody is logged in any more. */
-export const isLoggedOut = (error: Error) => error instanceof Refusal && error.status === 401;
 
 /** Gives the session to all that is inside. */
 export function SessionProvider(props: { session: Session; children: ReactNode }) {
