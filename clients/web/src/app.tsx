@@ -8,6 +8,10 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
+const Models = lazy(() => import("./pages/models/Models"));
+const Model = lazy(() => import("./pages/models/Model"));
+const Training = lazy(() => import("./pages/training/Training"));
+const Trainings = lazy(() => import("./pages/training/Trainings"));
 const Review = lazy(() => import("./pages/review/Review"));
 const Admin = lazy(() => import("./pages/admin/Admin"));
 
@@ -24,6 +28,10 @@ export function App() {
           <Routes>
             <Route index element={<Wall />} />
             <Route path="review" element={<Review />} />
+            <Route path="models" element={<Models />} />
+            <Route path="models/:version" element={<Model />} />
+            <Route path="training" element={<Trainings />} />
+            <Route path="training/:runId" element={<Training />} />
             <Route path="admin/*" element={<Admin />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route

@@ -12,5 +12,7 @@ interface Page {
 export const PAGES: Page[] = [
   { to: "/", name: "Live" },
   { to: "/review", name: "Review" },
+  { to: "/models", name: "Models" },
+  { to: "/training", name: "Training", scope: "train:run" },
   { to: "/admin", name: "Admin", scope: "admin" },
 ];
