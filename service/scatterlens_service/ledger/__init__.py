@@ -54,7 +54,12 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
-from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
+from scatterlens_service.ledger.backlog import (
+    Backlog,
+    backlogs,
+    count_troubled,
+    queue_status,
+)
 from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
@@ -71,7 +76,6 @@ from scatterlens_service.ledger.jobs import (
     has_queued,
     heartbeat,
     lease,
-    queue_status,
     queues_to_ring,
     release,
     sweep,

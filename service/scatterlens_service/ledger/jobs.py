@@ -7,7 +7,7 @@ the attempt it was leased under; where a job has been leased again since, the ve
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
@@ -20,13 +20,11 @@ from scatterlens_service.ledger.records import (
     LeasedJob,
     ModelVersion,
     NewAnnotation,
-    QueueStatus,
     Verdict,
     WorkerReport,
 )
 from scatterlens_service.ledger.submissions import QUEUES, TRAIN
 from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
-from scatterlens_service.ledger.workers import seen_workers
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
@@ -324,23 +322,6 @@ def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
         return bool(session.scalar(oldest.order_by(Job.id).limit(1)))
 
     return [queue for queue in (*QUEUES, TRAIN) if is_forgotten(queue)]
-
-
-def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
-    """Which frames wait or are worked on, and the annotating workers that reported lately."""
-    queued, leased, oldest = session.execute(
-        select(
-            func.count().filter(Job.state == State.QUEUED),
-            func.count().filter(Job.state == State.LEASED),
-            Clock() - func.min(Job.queued).filter(Job.state == State.QUEUED),
-        ).where(Job.state.in_([State.QUEUED, State.LEASED]), Job.queue != TRAIN)
-    ).one()
-    return QueueStatus(
-        queued=queued,
-        leased=leased,
-        oldest_queued_seconds=None if oldest is None else max(0.0, oldest),
-        workers=seen_workers(session, "annotate", seen_within_seconds),
-    )
 
 
 def is_ours(jobs: Collection[Lease]):

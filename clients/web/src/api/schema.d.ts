@@ -935,7 +935,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description List all keys without their secrets, oldest first.
+         * @description List all keys without their secrets, oldest first, and what each role may do.
          */
         get: operations["list_keys_api_v1_keys_get"];
         put?: never;
@@ -1892,11 +1892,13 @@ export interface components {
         };
         /**
          * KeyList
-         * @description All keys, oldest first, revoked ones too.
+         * @description All keys, oldest first, revoked ones too; and what roles there are.
          */
         KeyList: {
             /** Items */
             items: components["schemas"]["KeyInfo"][];
+            /** Roles */
+            roles: components["schemas"]["RoleInfo"][];
         };
         /**
          * LabelEntry
@@ -2323,6 +2325,19 @@ export interface components {
             frames: number;
             /** More */
             more: boolean;
+        };
+        /**
+         * RoleInfo
+         * @description What a key of a role may do at most.
+         */
+        RoleInfo: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
         };
         /**
          * RollbackIn
