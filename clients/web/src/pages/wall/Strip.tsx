@@ -80,11 +80,13 @@ export function Strip(props: { data: StripData }) {
                 </text>
               </g>
             ))}
-            {ticksWithin(extent.low, extent.high, Math.max(2, Math.floor(inner / 110))).map((tick) => (
-              <text key={tick} x={column(tick)} y={HEIGHT + 14} textAnchor="middle">
-                {tick}
-              </text>
-            ))}
+            {ticksWithin(extent.low, extent.high, Math.max(2, Math.floor(inner / 110))).map(
+              (tick) => (
+                <text key={tick} x={column(tick)} y={HEIGHT + 14} textAnchor="middle">
+                  {tick}
+                </text>
+              ),
+            )}
             {lines.map((line, place) => (
               <path
                 key={line.name}
