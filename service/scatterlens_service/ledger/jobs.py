@@ -14,6 +14,7 @@ from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.doubts import record_spread, uncertainty
 from scatterlens_service.ledger.events import add_events, training_event
+from scatterlens_service.ledger.findings import add_features, add_findings
 from scatterlens_service.ledger.records import (
     Lease,
     LeasedJob,
@@ -165,6 +166,7 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
         .values(
             height=result.shape[0],
             width=result.shape[1],
+            detector=result.detector,
             header=dict(result.header),
             geometry=None if result.geometry is None else dict(result.geometry),
         )
@@ -182,16 +184,16 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     )
     session.add(annotation)
     session.flush()
+    doubts = [uncertainty(score.probability, score.threshold) for score in result.scores]
     session.add_all(
-        Score(
-            annotation_id=annotation.id,
-            position=position,
-            uncertainty=uncertainty(score.probability, score.threshold),
-            **asdict(score),
-        )
-        for position, score in enumerate(result.scores)
+        Score(annotation_id=annotation.id, position=position, uncertainty=doubt, **asdict(score))
+        for position, (score, doubt) in enumerate(zip(result.scores, doubts, strict=True))
     )
     session.flush()
+    probabilities = [score.probability for score in result.scores]
+    add_findings(session, annotation, probabilities, max(doubts, default=0.0))
+    if result.features is not None:
+        add_features(session, annotation, result.features)
     record_spread(session, job.frame_id)
     _tell(session, "done", job, [score.attribute for score in result.scores if score.tag])
     return True
