@@ -38,6 +38,9 @@ def to_info(
             "production": bundle is catalogue.production,
             "attention_names": list(bundle.attention_names),
             "gradient_maps": list(bundle.gradient_maps),
+            "map_scale": dict(
+                zip(bundle.vocabulary.ids, map(float, bundle.map_scale), strict=True)
+            ),
             "metrics": bundle.metrics,
             "state": _state(bundle.version, active, aliases),
             "aliases": _aliases_of(bundle.version, aliases),

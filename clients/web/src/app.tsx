@@ -8,6 +8,7 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
+const Frame = lazy(() => import("./pages/frame/Frame"));
 const Models = lazy(() => import("./pages/models/Models"));
 const Model = lazy(() => import("./pages/models/Model"));
 const Training = lazy(() => import("./pages/training/Training"));
@@ -26,6 +27,7 @@ export function App() {
         <Suspense fallback={<Loading what="page" />}>
           <Routes>
             <Route index element={<Wall />} />
+            <Route path="frames/:frameId" element={<Frame />} />
             <Route path="review" element={<Review />} />
             <Route path="models" element={<Models />} />
             <Route path="models/:version" element={<Model />} />

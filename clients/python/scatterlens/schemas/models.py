@@ -33,6 +33,8 @@ class ModelInfo(Wire):
     attention_names: list[str]
     gradient_maps: list[str] = Field(default_factory=list)
     """Gradient maps that can be asked for; empty where the bundle has no graph for them."""
+    map_scale: dict[str, Finite] = Field(default_factory=dict)
+    """Evidence that is drawn in full colour, by attribute: it makes colours compare."""
     metrics: dict[str, object] = Field(default_factory=dict)
     state: ModelState = "registered"
     aliases: list[str] = Field(default_factory=list)

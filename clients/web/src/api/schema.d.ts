@@ -1852,6 +1852,10 @@ export interface components {
             attention_names: string[];
             /** Gradient Maps */
             gradient_maps?: string[];
+            /** Map Scale */
+            map_scale?: {
+                [key: string]: number;
+            };
             /** Metrics */
             metrics?: {
                 [key: string]: unknown;

@@ -1,0 +1,44 @@
+/** The frame as files. */
+
+import styles from "./Downloads.module.css";
+import type { MapChoice, Model } from "./useFrame";
+
+/** A menu of links; the overlay's only while one is shown. */
+export function Downloads(props: {
+  frameId: string;
+  name: string;
+  model: Model | undefined;
+  map: MapChoice | null;
+}) {
+  const base = `/api/v1/frames/${props.frameId}`;
+  const stem = props.name.replace(/\.[^.]*$/, "");
+  const folder = props.map?.kind === "attention" ? "attention" : "overlays";
+  const links: [text: string, path: string, file: string][] = [
+    ["File as it was sent", "raw", props.name],
+    ["All pixels (npy, masked = NaN)", "pixels.npy?wait=30", `${stem}.npy`],
+    ["Picture (PNG)", "preview.png", `${stem}.png`],
+    ["NeXus with results and labels", "nexus?wait=30", `${stem}.nxs`],
+  ];
+  if (props.map && props.model) {
+    const { name } = props.map;
+    const query = `model=${props.model.version}`;
+    links.push(
+      ["Overlay (PNG)", `${folder}/${name}.png?${query}`, `${stem}-${name}.png`],
+      ["Overlay (npy)", `${folder}/${name}.npy?${query}`, `${stem}-${name}.npy`],
+    );
+  }
+  return (
+    <details className={styles.downloads}>
+      <summary className="button">Download</summary>
+      <ul>
+        {links.map(([text, path, file]) => (
+          <li key={path}>
+            <a href={`${base}/${path}`} download={file}>
+              {text}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,82 @@
+/** Which maps of which models are shown; part of the address, so that a link shows the same. */
+
+import { useSearchParams } from "react-router";
+import type { Annotation, MapChoice, Model } from "./useFrame";
+
+const NONE = "none";
+
+/** What one pane shows. */
+export interface Pane {
+  /** Version of the model; of production where none is chosen. */
+  version: string | null;
+  map: MapChoice | null;
+}
+
+function read(address: URLSearchParams, suffix: string): Pane {
+  const [kind, name] = (address.get(`map${suffix}`) ?? NONE).split(":");
+  const known = kind === "attribute" || kind === "attention";
+  return {
+    version: address.get(`by${suffix}`),
+    map: known && name ? { kind, name } : null,
+  };
+}
+
+/** The panes of the address (one or two), and ways to change them. */
+export function usePanes() {
+  const [address, setAddress] = useSearchParams();
+  const panes = [read(address, "")];
+  if (address.has("beside")) panes.push(read(address, "2"));
+  function change(place: number, part: Partial<Pane>) {
+    const suffix = place === 0 ? "" : "2";
+    setAddress(
+      (before) => {
+        const after = { ...read(before, suffix), ...part };
+        if (after.map) before.set(`map${suffix}`, textOf(after.map));
+        else before.delete(`map${suffix}`);
+        if (after.version) before.set(`by${suffix}`, after.version);
+        else before.delete(`by${suffix}`);
+        return before;
+      },
+      { replace: true },
+    );
+  }
+  function mark(key: string, isOn: boolean, alone: string[] = []) {
+    setAddress(
+      (before) => {
+        if (isOn) before.set(key, "1");
+        else for (const one of [key, ...alone]) before.delete(one);
+        return before;
+      },
+      { replace: true },
+    );
+  }
+  return {
+    panes,
+    change,
+    setBeside: (beside: boolean) => mark("beside", beside, ["map2", "by2"]),
+    correcting: address.has("correct"),
+    setCorrecting: (correcting: boolean) => mark("correct", correcting),
+  };
+}
+
+/** A choice as text of the address and of a menu. */
+export function textOf(map: MapChoice | null): string {
+  return map ? `${map.kind}:${map.name}` : NONE;
+}
+
+/** All maps that a model has, tags first, then by probability, then what it attends to. */
+export function mapsOf(annotation: Annotation | undefined, model: Model | undefined): MapChoice[] {
+  const attributes = [...(annotation?.attributes ?? [])].sort(
+    (a, b) => Number(b.tag) - Number(a.tag) || b.probability - a.probability,
+  );
+  return [
+    ...attributes.map(({ id }): MapChoice => ({ kind: "attribute", name: id })),
+    ...(model?.attention_names ?? []).map((name): MapChoice => ({ kind: "attention", name })),
+  ];
+}
+
+/** The map after this one: each in turn, then none. */
+export function mapAfter(map: MapChoice | null, maps: readonly MapChoice[]): MapChoice | null {
+  const place = maps.findIndex((one) => textOf(one) === textOf(map));
+  return maps[place + 1] ?? null;
+}

@@ -1,0 +1,188 @@
+/** What the page asks of one frame. */
+
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useSearchParams } from "react-router";
+import { api, dataOf, type Schemas } from "../../api/client";
+import type { Layer } from "./FrameMesh";
+import { fetchGrid, type Grid } from "./npy";
+
+/** Longest side of a stored preview, as the worker makes it. */
+const PREVIEW_SIDE = 1024;
+/** Full frames are large: those that are no longer shown are soon let go. */
+const KEEP_MS = 60_000;
+
+export type Annotation = Schemas["Annotation"];
+export type Model = Schemas["ModelInfo"];
+
+/** The same data: `openapi-fetch` forgets how long tuples are. */
+function withTuples<T>(data: unknown): T {
+  return data as T;
+}
+
+/** All that is known of the frame. */
+export function useDetail(frameId: string) {
+  return useQuery({
+    queryKey: ["frame", frameId],
+    queryFn: async () =>
+      withTuples<Schemas["FrameDetail"]>(
+        await dataOf(
+          api.GET("/api/v1/frames/{frame_id}", { params: { path: { frame_id: frameId } } }),
+        ),
+      ),
+    // Its size and geometry are known once it was looked at.
+    refetchInterval: ({ state }) => (state.data && state.data.shape === null ? 1000 : false),
+  });
+}
+
+/** What every model says about it; asked again until all have decided. */
+export function useAnnotations(frameId: string) {
+  return useQuery({
+    queryKey: ["annotations", frameId],
+    queryFn: async ({ signal }) =>
+      withTuples<Schemas["Annotations"]>(
+        await dataOf(
+          api.GET("/api/v1/frames/{frame_id}/annotations", {
+            params: { path: { frame_id: frameId } },
+            signal,
+          }),
+        ),
+      ),
+    refetchInterval: ({ state }) =>
+      state.data?.annotations.some(({ state: one }) => one === "queued" || one === "leased")
+        ? 1000
+        : false,
+  });
+}
+
+/** The models that may be asked for. */
+export function useModels(): Model[] {
+  const { data } = useQuery({
+    queryKey: ["models"],
+    queryFn: () => dataOf(api.GET("/api/v1/models")),
+    staleTime: 60_000,
+  });
+  return data ?? [];
+}
+
+function useGrid(path: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ["array", path],
+    queryFn: ({ signal }) => fetchGrid(path, signal),
+    enabled,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: KEEP_MS,
+    structuralSharing: false,
+  });
+}
+
+/** The stored preview at once, and all pixels as soon as they are there. */
+export function usePixels(frameId: string, shape: readonly number[] | null | undefined) {
+  const full = useGrid(`/api/v1/frames/${frameId}/pixels.npy?wait=20`, true);
+  const preview = useGrid(`/api/v1/frames/${frameId}/preview.npy`, !full.data && Boolean(shape));
+  let layer: Layer | null = null;
+  if (full.data) {
+    layer = { ...full.data, across: full.data.width, down: full.data.height, isFull: true };
+  } else if (preview.data && shape) {
+    const block = Math.ceil(Math.max(...shape) / PREVIEW_SIDE);
+    const { height, width } = preview.data;
+    layer = { ...preview.data, across: width * block, down: height * block, isFull: false };
+  }
+  return { layer, error: full.error, retry: full.refetch };
+}
+
+type MapKind = "attribute" | "attention";
+
+/** One map of one model. */
+export interface MapChoice {
+  kind: MapKind;
+  name: string;
+}
+
+/** A map's cells, and the range of values that gets colours. */
+export interface Evidence extends Grid {
+  low: number;
+  high: number;
+}
+
+/** A map, where one is chosen: evidence up to the bundle's 99th percentile, attention by contrast. */
+export function useMap(frameId: string, model: Model | undefined, choice: MapChoice | null) {
+  const folder = choice?.kind === "attention" ? "attention" : "overlays";
+  const path = `/api/v1/frames/${frameId}/${folder}/${choice?.name}.npy?space=cells&model=${model?.version}`;
+  const { data, error } = useGrid(path, choice !== null && model !== undefined);
+  let evidence: Evidence | null = null;
+  if (data && choice && model) {
+    if (choice.kind === "attention") {
+      const low = data.values.reduce((least, value) => Math.min(least, value), Infinity);
+      const high = data.values.reduce((most, value) => Math.max(most, value), -Infinity);
+      evidence = { ...data, low, high: high > low ? high : low + 1 };
+    } else {
+      evidence = { ...data, low: 0, high: Math.max(model.map_scale?.[choice.name] ?? 1, 1e-6) };
+    }
+  }
+  return { evidence, error };
+}
+
+/** Mean counts by ring. */
+export function useRadial(frameId: string, enabled: boolean) {
+  return useProfile<Schemas["RadialProfile"]>(["radial", frameId], enabled, () =>
+    api.GET("/api/v1/frames/{frame_id}/profiles/radial", {
+      params: { path: { frame_id: frameId }, query: { wait: 20 } },
+    }),
+  );
+}
+
+/** Mean counts by direction, between two limits: nm^-1, or pixels where there is no geometry. */
+export function useAzimuthal(frameId: string, enabled: boolean, range: [number, number] | null) {
+  const [low, high] = range ?? [];
+  return useProfile<Schemas["AzimuthalProfile"]>(["azimuthal", frameId, low, high], enabled, () =>
+    api.GET("/api/v1/frames/{frame_id}/profiles/azimuthal", {
+      params: { path: { frame_id: frameId }, query: { wait: 20, low, high } },
+    }),
+  );
+}
+
+function useProfile<T>(
+  of: (string | number | undefined)[],
+  enabled: boolean,
+  ask: () => Promise<{ data?: unknown; response: Response }>,
+) {
+  return useQuery({
+    queryKey: ["profile", ...of],
+    queryFn: async () => {
+      const { data, response } = await ask();
+      return response.status === 200 ? withTuples<T>(data) : null;
+    },
+    enabled,
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    // `null` is a worker that has yet to sum the pixels.
+    refetchInterval: ({ state }) => (state.data === null ? 500 : false),
+  });
+}
+
+const LIST_KEYS = ["tag", "not", "proposal", "beamline", "scan", "sample", "since", "state"];
+const LIST_LENGTH = 500;
+
+/** The frames before and after this one in the list that the address tells, else in its scan. */
+export function useNeighbours(frameId: string, scan: string | null | undefined) {
+  const [address] = useSearchParams();
+  const query: Record<string, string | string[]> = {};
+  for (const key of LIST_KEYS) {
+    const values = address.getAll(key);
+    if (values.length > 0) query[key] = key === "tag" || key === "not" ? values : (values[0] ?? "");
+  }
+  if (Object.keys(query).length === 0 && scan) query.scan = scan;
+  const { data } = useQuery({
+    queryKey: ["list", query],
+    queryFn: () =>
+      dataOf(api.GET("/api/v1/frames", { params: { query: { ...query, limit: LIST_LENGTH } } })),
+    staleTime: 10_000,
+  });
+  const items = data?.items ?? [];
+  const place = items.findIndex((item) => item.frame_id === frameId);
+  return {
+    // Lists are newest first: what follows in time stands before.
+    next: place > 0 ? items[place - 1]?.frame_id : undefined,
+    previous: place >= 0 ? items[place + 1]?.frame_id : undefined,
+  };
+}
