@@ -25,6 +25,7 @@ from scatterlens_service.resources import Gateway, State
 from scatterlens_service.routes import (
     about,
     events,
+    exports,
     frames,
     gradients,
     keys,
@@ -38,12 +39,16 @@ from scatterlens_service.routes import (
     profiles,
     results,
     review,
+    saved,
+    scans,
     search,
     session,
+    similar,
     spread,
     training,
 )
 from scatterlens_service.settings import Settings
+from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.sweeping import sweep_forever
 
 PREFIX = "/api/v1"
@@ -78,10 +83,11 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)
-    showing = (frames, search, results, pictures, pixels, profiles, nexus, spread, gradients)
+    showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)
+    finding = (search, exports, similar, scans, saved)
     judging = (labels, label_export, review)
     running = (session, keys, operations)
-    for module in (*showing, *judging, training, models, events, *running, about):
+    for module in (*showing, *finding, *judging, training, models, events, *running, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
     app.include_router(about.probes)
@@ -128,6 +134,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             shelf=shelf,
             feed=feed,
             maps=StoredMaps(blobs),
+            similar=SimilarFrames(engine),
             admission=Admission(settings, engine, blobs),
             attendance=attendance,
         )

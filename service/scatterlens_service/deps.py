@@ -47,12 +47,13 @@ def _free_admin(
 Admin = Annotated[ledger.Principal, Depends(_free_admin)]
 
 
-def _in_utc(time: datetime) -> datetime:
+def in_utc(time: datetime) -> datetime:
+    """The time with a zone."""
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 Since = Annotated[
-    Annotated[datetime, AfterValidator(_in_utc)] | None,
+    Annotated[datetime, AfterValidator(in_utc)] | None,
     Query(description="Sent or said at this time or later; UTC where no zone is told."),
 ]
 

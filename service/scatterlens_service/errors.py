@@ -31,7 +31,12 @@ from starlette.requests import ClientDisconnect
 
 from scatterlens.schemas import Problem, Reason
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
-from scatterlens_service.ledger import BadFilterError, BadKeyError, IdempotencyConflictError
+from scatterlens_service.ledger import (
+    BadFilterError,
+    BadKeyError,
+    IdempotencyConflictError,
+    SearchExistsError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +181,18 @@ async def _answer_refusal(_request: Request, error: Exception) -> JSONResponse:
 
 
 _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
-    BadFilterError: (422, "bad_filter", "The filter cannot be read", "Write it like `ring>0.8`."),
+    BadFilterError: (
+        422,
+        "bad_filter",
+        "The filter cannot be read",
+        "Write it like `ring > 0.8 and not (halo or textured < 0.2)`.",
+    ),
+    SearchExistsError: (
+        409,
+        "search_exists",
+        "The name is taken",
+        "Choose another name, or delete that search first.",
+    ),
     BadKeyError: (422, "bad_key", "The key cannot be made", "Ask for one that can."),
     IdempotencyConflictError: (
         422,

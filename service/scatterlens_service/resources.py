@@ -14,6 +14,7 @@ from scatterlens_service.catalogue import Catalogue, Shelf
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
 from scatterlens_service.settings import Settings
+from scatterlens_service.similar import SimilarFrames
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Gateway:
     shelf: Shelf
     feed: EventFeed
     maps: StoredMaps
+    similar: SimilarFrames
     admission: Admission
     attendance: Attendance
 

@@ -1,8 +1,9 @@
 """Callers and their keys as wire models."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from scatterlens.schemas import KeyInfo, NewKey, SessionInfo
+from scatterlens.schemas import KeyInfo, KeyList, NewKey, SessionInfo
 from scatterlens_service import ledger
 
 
@@ -24,6 +25,12 @@ def to_session(caller: ledger.Principal, csrf: str | None) -> SessionInfo:
 def to_key(row: ledger.KeyRow) -> KeyInfo:
     """A key without its secret."""
     return KeyInfo.model_validate(asdict(row))
+
+
+def to_keys(rows: Sequence[ledger.KeyRow]) -> KeyList:
+    """Keys, and the roles that they can have."""
+    roles = [{"role": role, "scopes": scopes} for role, scopes in ledger.ROLES.items()]
+    return KeyList.model_validate({"items": [to_key(row) for row in rows], "roles": roles})
 
 
 def to_new_key(row: ledger.KeyRow, key: str) -> NewKey:

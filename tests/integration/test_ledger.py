@@ -19,12 +19,12 @@ from scatterlens.schemas import State
 from scatterlens_service import ledger, migrations
 from scatterlens_service.ledger import (
     FrameFilter,
+    Known,
     ModelVersion,
     NewAnnotation,
     NewFrame,
     Score,
     Sender,
-    TagTerm,
     Verdict,
     WorkerReport,
 )
@@ -86,10 +86,20 @@ def expire(engine) -> None:
         ledger.sweep(session)
 
 
-def found(engine, sees=None, limit=50, **wanted) -> list[str]:
+def about(text: str) -> ledger.Condition:
+    """A question to annotations that hold ring, then halo, if both."""
+    return ledger.parse_query(text, [Known("ring", "Ring", 0.5), Known("halo", "Halo", 0.5)])
+
+
+def found(engine, sees=None, limit=50, order=ledger.NEWEST, **wanted) -> list[str]:
     with ledger.reading(engine) as session:
         rows = ledger.list_frames(
-            session, FrameFilter(**wanted), production=AAM.version, sees=sees, limit=limit
+            session,
+            FrameFilter(**wanted),
+            production=AAM.version,
+            sees=sees,
+            order=order,
+            limit=limit,
         )
     return [row.frame_id for row in rows.items]
 
@@ -596,16 +606,16 @@ def test_a_reader_never_passes_an_event_that_commits_later(engine):
 def test_frames_are_listed_newest_first_in_pages_without_gaps(engine):
     for number in range(7):
         submit(engine, frame(number))
-    pages, before = [], None
+    pages, after = [], None
     while True:
         with ledger.reading(engine) as session:
             page = ledger.list_frames(
-                session, FrameFilter(), production=AAM.version, before=before, limit=3
+                session, FrameFilter(), production=AAM.version, after=after, limit=3
             )
         pages.append([row.frame_id for row in page.items])
-        if page.next_before is None:
+        if page.following is None:
             break
-        before = page.next_before
+        after = page.following
         submit(engine, frame(100 + len(pages)))  # newer ones do not disturb the pages
     assert [len(page) for page in pages] == [3, 3, 1]
     assert list(chain(*pages)) == [frame(n).id for n in reversed(range(7))]
@@ -617,15 +627,17 @@ def test_tags_and_probabilities_narrow_the_list(engine):
     none = annotate(engine, 3, ring=0.2, halo=0.3)
     submit(engine, frame(4))
 
-    def terms(*texts: str) -> list[TagTerm]:
-        return [TagTerm.parse(term) for term in texts]
-
-    assert found(engine, tags=terms("ring>0.8")) == [strong]
-    assert found(engine, tags=terms("ring")) == [both, strong]
-    assert found(engine, tags=terms("ring", "halo>=0.8")) == [both]
-    assert found(engine, tags=terms("ring"), without=terms("halo")) == [strong]
-    assert found(engine, without=terms("ring")) == [none]
-    assert found(engine, tags=terms("ring<0.5")) == [none]
+    for question, expected in (
+        ("ring > 0.8", [strong]),
+        ("ring", [both, strong]),
+        ("ring and halo >= 0.8", [both]),
+        ("ring and not halo", [strong]),
+        ("not ring", [none]),
+        ("ring < 0.5", [none]),
+        ("not (ring or halo > 0.9)", [none]),
+        ("halo > 0.75 or ring <= 0.2", [none, both]),
+    ):
+        assert found(engine, query=about(question)) == expected, question
     assert found(engine, state=State.QUEUED) == [frame(4).id]
 
 

@@ -14,6 +14,7 @@ const Model = lazy(() => import("./pages/models/Model"));
 const Training = lazy(() => import("./pages/training/Training"));
 const Trainings = lazy(() => import("./pages/training/Trainings"));
 const Review = lazy(() => import("./pages/review/Review"));
+const Admin = lazy(() => import("./pages/admin/Admin"));
 
 /** All pages; without a session the login alone. */
 export function App() {
@@ -33,6 +34,7 @@ export function App() {
             <Route path="models/:version" element={<Model />} />
             <Route path="training" element={<Trainings />} />
             <Route path="training/:runId" element={<Training />} />
+            <Route path="admin/*" element={<Admin />} />
             <Route path="login" element={<Navigate to="/" replace />} />
             <Route
               path="*"

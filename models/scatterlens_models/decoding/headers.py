@@ -9,6 +9,19 @@ _NUMBER = r"([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)"
 _SAXSLAB_PARAMETER = re.compile(r'<param name="([^"]{1,80})">([^<]{0,500})</param>')
 
 
+_DETECTOR_KEYS = ("Detector", "description", "detectortype", "DETECTOR", "Model", "type")
+_MAX_NAME = 100
+
+
+def detector_name(header: Header) -> str | None:
+    """What a file calls the detector that wrote it, without its serial number."""
+    for key in _DETECTOR_KEYS:
+        name = str(header.get(key, "")).split(",")[0].strip(" :=\"'")
+        if name and name.lower() != "unknown":
+            return name[:_MAX_NAME]
+    return None
+
+
 def dectris_header(text: str) -> Header:
     """Entries of the `# Key value` lines that Pilatus detectors write into CBF and TIFF."""
     entries: dict[str, object] = {}

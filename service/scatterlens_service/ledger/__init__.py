@@ -21,7 +21,9 @@ and ring the bell *after* it.
   `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
-- reading: `list_frames` `get_frame` `get_annotation` `annotations_of` `all_annotations`
+- searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
+  `scan_timeline` `save_search` `list_searches` `delete_search`
+- reading: `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
   `export_labels` `list_review` `count_review`
@@ -52,10 +54,18 @@ from scatterlens_service.ledger.annotations import (
     get_render,
     models_of,
 )
-from scatterlens_service.ledger.backlog import Backlog, backlogs, count_troubled
+from scatterlens_service.ledger.backlog import (
+    Backlog,
+    backlogs,
+    count_troubled,
+    queue_status,
+)
 from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
+from scatterlens_service.ledger.features import FeatureRows, features_after
+from scatterlens_service.ledger.findings import unpack_probability
+from scatterlens_service.ledger.frames import get_frame, get_frames
 from scatterlens_service.ledger.jobs import (
     abandon,
     complete,
@@ -66,7 +76,6 @@ from scatterlens_service.ledger.jobs import (
     has_queued,
     heartbeat,
     lease,
-    queue_status,
     queues_to_ring,
     release,
     sweep,
@@ -113,6 +122,15 @@ from scatterlens_service.ledger.models import (
     version_before,
 )
 from scatterlens_service.ledger.progress import COUNTED, ReviewCount, count_review
+from scatterlens_service.ledger.query import (
+    BadFilterError,
+    Both,
+    Bound,
+    Condition,
+    Known,
+    Not,
+    parse_query,
+)
 from scatterlens_service.ledger.reannotations import (
     ReannotationRow,
     has_reannotations,
@@ -131,6 +149,7 @@ from scatterlens_service.ledger.records import (
     NewAnnotation,
     NewFrame,
     NewRun,
+    Place,
     Principal,
     QueueStatus,
     RunRow,
@@ -167,12 +186,25 @@ from scatterlens_service.ledger.runs import (
     refuse_run,
     run_metrics,
 )
+from scatterlens_service.ledger.saved import (
+    SavedSearchRow,
+    SearchExistsError,
+    delete_search,
+    list_searches,
+    save_search,
+)
+from scatterlens_service.ledger.scans import (
+    ScanRow,
+    ScanRows,
+    TimelinePoint,
+    list_scans,
+    scan_timeline,
+)
 from scatterlens_service.ledger.search import (
-    BadFilterError,
+    NEWEST,
     FrameFilter,
-    TagTerm,
-    get_frame,
-    get_frames,
+    Order,
+    count_frames,
     list_frames,
 )
 from scatterlens_service.ledger.sessions import (
@@ -205,6 +237,7 @@ __all__ = [
     "COUNTED",
     "DEFAULT_DAYS",
     "LIVE",
+    "NEWEST",
     "PRODUCTION",
     "QUEUES",
     "RENDER",
@@ -214,9 +247,13 @@ __all__ = [
     "Backlog",
     "BadFilterError",
     "BadKeyError",
+    "Both",
+    "Bound",
     "ComparisonRow",
+    "Condition",
     "Doubt",
     "EventRow",
+    "FeatureRows",
     "FrameFilter",
     "FrameRow",
     "FrameRows",
@@ -224,6 +261,7 @@ __all__ = [
     "JobRow",
     "Judgement",
     "KeyRow",
+    "Known",
     "LabelRow",
     "Lease",
     "LeasedJob",
@@ -234,6 +272,9 @@ __all__ = [
     "NewFrame",
     "NewModel",
     "NewRun",
+    "Not",
+    "Order",
+    "Place",
     "Principal",
     "PromotionRow",
     "QueueStatus",
@@ -242,13 +283,17 @@ __all__ = [
     "ReviewRow",
     "ReviewRows",
     "RunRow",
+    "SavedSearchRow",
+    "ScanRow",
+    "ScanRows",
     "Score",
+    "SearchExistsError",
     "SeenWorker",
     "Sender",
     "StoredAnnotation",
     "StoredRender",
     "Submitted",
-    "TagTerm",
+    "TimelinePoint",
     "Troubled",
     "Verdict",
     "WorkerReport",
@@ -269,16 +314,19 @@ __all__ = [
     "complete",
     "complete_render",
     "complete_run",
+    "count_frames",
     "count_review",
     "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
     "current_labels",
+    "delete_search",
     "end_session",
     "events_after",
     "export_labels",
     "fail",
+    "features_after",
     "find_session",
     "forget_worker",
     "get_aliases",
@@ -311,12 +359,15 @@ __all__ = [
     "list_reannotations",
     "list_review",
     "list_runs",
+    "list_scans",
+    "list_searches",
     "models_of",
     "newest_label",
     "open_engine",
     "open_runs",
     "open_session",
     "open_versions",
+    "parse_query",
     "promotions",
     "put_alias",
     "put_gate",
@@ -337,9 +388,12 @@ __all__ = [
     "retry_jobs",
     "revoke_key",
     "run_metrics",
+    "save_search",
+    "scan_timeline",
     "seen_workers",
     "submit",
     "sweep",
+    "unpack_probability",
     "version_before",
     "writing",
 ]

@@ -1,14 +1,16 @@
 """How much waits in each queue, and how much left it lately; cheap with millions of jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import JobKind, State
 from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.records import QueueStatus
 from scatterlens_service.ledger.submissions import BATCH, LIVE, QUEUES, RENDER, TRAIN
 from scatterlens_service.ledger.tables import Job
+from scatterlens_service.ledger.workers import seen_workers
 
 KIND_OF: dict[str, JobKind] = {
     LIVE: "annotate",
@@ -48,8 +50,7 @@ def backlogs(session: Session) -> list[Backlog]:
     # The clock is read once: PostgreSQL looks no index up for a time that moves meanwhile.
     now = session.scalar(select(Clock())) or 0.0
     waiting = _waiting(session)
-    hour = _ended(session, now - _HOUR)
-    minute = _ended(session, now - _MINUTE)
+    hour, minute = _ended(session, now)
     return [
         Backlog(
             queue=queue,
@@ -62,6 +63,19 @@ def backlogs(session: Session) -> list[Backlog]:
         )
         for queue, kind in KIND_OF.items()
     ]
+
+
+def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
+    """Which frames wait or are worked on, and the annotating workers that reported lately."""
+    now = session.scalar(select(Clock())) or 0.0
+    waiting = _waiting(session)
+    oldest = (_oldest(session, queue, now) for queue in QUEUES)
+    return QueueStatus(
+        queued=sum(waiting.get((queue, State.QUEUED), 0) for queue in QUEUES),
+        leased=sum(waiting.get((queue, State.LEASED), 0) for queue in QUEUES),
+        oldest_queued_seconds=max((age for age in oldest if age is not None), default=None),
+        workers=seen_workers(session, "annotate", seen_within_seconds),
+    )
 
 
 def count_troubled(session: Session) -> dict[State, int]:
@@ -94,13 +108,24 @@ def _oldest(session: Session, queue: str, now: float) -> float | None:
     return None if queued is None else max(0.0, now - queued)
 
 
-def _ended(session: Session, since: float) -> dict[str, Ended]:
+def _ended(session: Session, now: float) -> tuple[dict[str, Ended], dict[str, Ended]]:
+    """By queue: within the last hour, within the last minute."""
+    # By the bare column SQLite would group along another index: through all that was ever done.
+    state = Job.state.concat(literal_column("''"))
     counts = session.execute(
-        select(Job.queue, Job.state, func.count())
-        .where(Job.finished > since, Job.state.in_(list(Ended.__dataclass_fields__)))
-        .group_by(Job.queue, Job.state)
+        select(
+            Job.queue,
+            state,
+            func.count(),
+            func.count().filter(Job.finished > now - _MINUTE),
+        )
+        .where(Job.finished > now - _HOUR)
+        .group_by(Job.queue, state)
     )
-    found: dict[str, dict[str, int]] = {}
-    for queue, state, count in counts:
-        found.setdefault(queue, {})[state] = count
-    return {queue: Ended(**ended) for queue, ended in found.items()}
+    hour: dict[str, Ended] = {}
+    minute: dict[str, Ended] = {}
+    for queue, ended, in_hour, in_minute in counts:
+        if ended != State.CANCELLED:
+            hour[queue] = replace(hour.get(queue, Ended()), **{ended: in_hour})
+            minute[queue] = replace(minute.get(queue, Ended()), **{ended: in_minute})
+    return hour, minute

@@ -7,25 +7,24 @@ the attempt it was leased under; where a job has been leased again since, the ve
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.doubts import record_spread, uncertainty
 from scatterlens_service.ledger.events import add_events, training_event
+from scatterlens_service.ledger.findings import add_features, add_findings
 from scatterlens_service.ledger.records import (
     Lease,
     LeasedJob,
     ModelVersion,
     NewAnnotation,
-    QueueStatus,
     Verdict,
     WorkerReport,
 )
 from scatterlens_service.ledger.submissions import QUEUES, TRAIN
 from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
-from scatterlens_service.ledger.workers import seen_workers
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
@@ -167,6 +166,7 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
         .values(
             height=result.shape[0],
             width=result.shape[1],
+            detector=result.detector,
             header=dict(result.header),
             geometry=None if result.geometry is None else dict(result.geometry),
         )
@@ -184,16 +184,16 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     )
     session.add(annotation)
     session.flush()
+    doubts = [uncertainty(score.probability, score.threshold) for score in result.scores]
     session.add_all(
-        Score(
-            annotation_id=annotation.id,
-            position=position,
-            uncertainty=uncertainty(score.probability, score.threshold),
-            **asdict(score),
-        )
-        for position, score in enumerate(result.scores)
+        Score(annotation_id=annotation.id, position=position, uncertainty=doubt, **asdict(score))
+        for position, (score, doubt) in enumerate(zip(result.scores, doubts, strict=True))
     )
     session.flush()
+    probabilities = [score.probability for score in result.scores]
+    add_findings(session, annotation, probabilities, max(doubts, default=0.0))
+    if result.features is not None:
+        add_features(session, annotation, result.features)
     record_spread(session, job.frame_id)
     _tell(session, "done", job, [score.attribute for score in result.scores if score.tag])
     return True
@@ -322,23 +322,6 @@ def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
         return bool(session.scalar(oldest.order_by(Job.id).limit(1)))
 
     return [queue for queue in (*QUEUES, TRAIN) if is_forgotten(queue)]
-
-
-def queue_status(session: Session, *, seen_within_seconds: float = 15.0) -> QueueStatus:
-    """Which frames wait or are worked on, and the annotating workers that reported lately."""
-    queued, leased, oldest = session.execute(
-        select(
-            func.count().filter(Job.state == State.QUEUED),
-            func.count().filter(Job.state == State.LEASED),
-            Clock() - func.min(Job.queued).filter(Job.state == State.QUEUED),
-        ).where(Job.state.in_([State.QUEUED, State.LEASED]), Job.queue != TRAIN)
-    ).one()
-    return QueueStatus(
-        queued=queued,
-        leased=leased,
-        oldest_queued_seconds=None if oldest is None else max(0.0, oldest),
-        workers=seen_workers(session, "annotate", seen_within_seconds),
-    )
 
 
 def is_ours(jobs: Collection[Lease]):

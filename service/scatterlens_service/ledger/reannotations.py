@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.conditions import sent_as
 from scatterlens_service.ledger.model_tables import Model, Reannotation
 from scatterlens_service.ledger.records import ModelVersion, to_datetime
-from scatterlens_service.ledger.search import FrameFilter, sent_as
+from scatterlens_service.ledger.search import FrameFilter
 from scatterlens_service.ledger.submissions import BATCH, queue_jobs
 from scatterlens_service.ledger.tables import Job, Submission
 

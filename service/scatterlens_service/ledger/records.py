@@ -121,6 +121,9 @@ class NewAnnotation:
     shape: tuple[int, int]
     header: Mapping[str, Any]
     geometry: Mapping[str, Any] | None
+    detector: str | None = None
+    features: bytes | None = None
+    """float16 (D,), lowest byte first."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ class FrameRow:
     format: str
     size_bytes: int
     shape: tuple[int, int] | None
+    detector: str | None
     header: Mapping[str, Any]
     file_geometry: Mapping[str, Any] | None
     filename: str | None
@@ -190,12 +194,20 @@ class FrameRow:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a page of frames ends: a value of what they are ordered by, and the id behind it."""
+
+    value: float
+    id: int
+
+
+@dataclass(frozen=True)
 class FrameRows:
-    """One page of frames, newest first."""
+    """One page of frames; it may be short, or even empty, though more follow."""
 
     items: tuple[FrameRow, ...]
-    next_before: int | None
-    """Give it back as `before` for the next page."""
+    following: Place | None
+    """Give it back as `after` for the next page."""
 
 
 @dataclass(frozen=True)

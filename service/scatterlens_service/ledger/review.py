@@ -14,9 +14,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.functions import FunctionElement
 
+from scatterlens_service.ledger.frames import get_frames
 from scatterlens_service.ledger.labels import is_labelled, is_newest
 from scatterlens_service.ledger.records import FrameRow, Principal
-from scatterlens_service.ledger.search import get_frames
 from scatterlens_service.ledger.tables import Annotation, Label, Score, Spread
 from scatterlens_service.ledger.visibility import frame_is_visible
 

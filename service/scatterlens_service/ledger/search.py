@@ -1,73 +1,121 @@
-"""Finding frames: filters, keyset pages newest first, and one frame by its id."""
+"""Finding frames: filters, orders, and pages whose cost is bounded.
 
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+A search walks along an index in portions and looks which frames of each fit. It ends with a full
+page, or when its time is over: then the page is short and the next one goes on where it stopped.
+No filter, however rare what it asks for, can therefore hold the database. Where one part of it
+alone leaves few frames in the whole ledger, these are taken from its own index instead.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
-from scatterlens_service.ledger.labels import is_labelled
-from scatterlens_service.ledger.records import FrameRow, FrameRows, Principal, to_datetime
-from scatterlens_service.ledger.tables import Annotation, Frame, Job, Score, Submission
-from scatterlens_service.ledger.visibility import submission_is_visible
+from scatterlens_service.ledger.conditions import few_frames, fits, sent_as, with_findings
+from scatterlens_service.ledger.findings import unpack_probability
+from scatterlens_service.ledger.frames import frames_as_sent
+from scatterlens_service.ledger.query import Condition
+from scatterlens_service.ledger.records import FrameRows, Place, Principal
+from scatterlens_service.ledger.search_tables import Finding
+from scatterlens_service.ledger.tables import Annotation, Score, Submission
 
-_TERM = re.compile(r"(?P<attribute>[a-z][a-z0-9_]*)\s*(?:(?P<sign>>=?|<=?)\s*(?P<value>\S+))?")
-
-
-class BadFilterError(ValueError):
-    """A filter that cannot be read; the message shows one that can."""
-
-
-@dataclass(frozen=True)
-class TagTerm:
-    """`ring` (tagged), or a comparison of its probability such as `ring>0.8`."""
-
-    attribute: str
-    sign: str | None = None
-    value: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `ring`, `ring>0.8`, `ring>=0.8`, `ring<0.2` or `ring<=0.2`.
-
-        Raises:
-            BadFilterError: for anything else.
-        """
-        found = _TERM.fullmatch(text.strip())
-        if found is None:
-            raise BadFilterError(f"cannot read {text!r}; write `ring`, `ring>0.8` or `ring<0.2`")
-        if found["sign"] is None:
-            return cls(found["attribute"])
-        try:
-            value = float(found["value"])
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 1:
-            raise BadFilterError(f"{found['value']!r} in {text!r} is no probability (0 to 1)")
-        return cls(found["attribute"], found["sign"], value)
+_FIRST_PORTION = 500
+_LAST_PORTION = 50_000
+_PAGE_SECONDS = 0.08
+_COUNT_SECONDS = 0.4
+_DISORDER = 10_000
+"""By how many ids the times of submissions that come at once may be out of order."""
 
 
 @dataclass(frozen=True)
 class FrameFilter:
     """What to look for; empty fields do not narrow."""
 
-    tags: Sequence[TagTerm] = ()
-    """All of them hold."""
-    without: Sequence[TagTerm] = ()
-    """None of them holds; frames without an annotation are not meant."""
+    query: Condition | None = None
+    """About the attributes; frames without an annotation are not meant."""
     proposal: str | None = None
     beamline: str | None = None
     scan: str | None = None
+    technique: str | None = None
+    detector: str | None = None
+    """Part of the detector's name, in any case; so is the sample's."""
     sample: str | None = None
-    """Part of the sample's name, in any case."""
     since: datetime | None = None
+    until: datetime | None = None
     state: State | None = None
     labelled: bool | None = None
     """Somebody labels it now, or nobody does."""
+    uncertain: float | None = None
+    """Some attribute's uncertainty is at least this; 1 is at the threshold."""
+    disagreeing: float | None = None
+    """The models differ by at least this over some attribute."""
+    novel: float | None = None
+    """The novelty is at least this."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What comes first. `frame_number` is meant within a scan; frames without one are left out."""
+
+    by: Literal["newest", "oldest", "frame_number", "novelty", "probability"] = "newest"
+    attribute: str | None = None
+    position: int = 0
+    """Of the attribute in the vocabulary, where the order is that of its probability."""
+
+
+NEWEST = Order()
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One question to the ledger."""
+
+    session: Session
+    wanted: FrameFilter
+    version: str
+    sees: Principal | None
+    order: Order
+    lowest: int | None = None
+    """Submissions before this one were made too early, those after `highest` too late."""
+    highest: int | None = None
+
+
+@dataclass(frozen=True)
+class _Hit:
+    submission_id: int
+    frame_id: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class _Portion:
+    hits: Sequence[_Hit]
+    """In their order; not all of them may be there if there are as many as were wanted."""
+    end: Place | None
+    """Where the next portion begins; None if this was the last."""
+
+
+@dataclass
+class _Clock:
+    """How long a search may go on, and how much it looks at in one step."""
+
+    seconds: float
+    portion: int = _FIRST_PORTION
+    started: float = field(default_factory=time.monotonic)
+
+    def go_on(self) -> bool:
+        return time.monotonic() - self.started < self.seconds
+
+    def adapt(self, took: float) -> None:
+        """Four times as much next time where that will end in time."""
+        left = self.seconds - (time.monotonic() - self.started)
+        factor = max(0.25, min(4.0, left / 2 / max(took, 1e-4)))
+        self.portion = max(_FIRST_PORTION, min(_LAST_PORTION, int(self.portion * factor)))
 
 
 def list_frames(
@@ -76,159 +124,271 @@ def list_frames(
     *,
     production: str,
     sees: Principal | None = None,
-    before: int | None = None,
+    order: Order = NEWEST,
+    after: Place | None = None,
     limit: int = 50,
 ) -> FrameRows:
-    """One page of frames, newest submission first; a frame sent often appears once.
+    """One page of frames; each stands there once, as its newest submission that fits.
 
-    `production` is the model version whose tags are meant; `before` comes from the page before.
+    `production` is the model version whose answers are meant; `after` comes from the page before.
     """
-    newer = aliased(Submission)
-    query = _rows(production).where(
-        sent_as(Submission, wanted, sees),
-        ~exists().where(
-            newer.frame_id == Submission.frame_id,
-            newer.id > Submission.id,
-            sent_as(newer, wanted, sees),
-        ),
+    search = _Search(session, wanted, production, sees, order, *_span(session, wanted))
+    few = few_frames(session, wanted, production)
+    if few is not None:
+        hits = _among(search, few, after)
+        following = hits[limit - 1].place if len(hits) > limit else None
+        return _page(search, hits[:limit], following)
+    walk, clock = _WALKS[order.by], _Clock(_PAGE_SECONDS)
+    hits: list[_Hit] = []
+    place = after
+    while True:
+        began = time.monotonic()
+        need = limit + 1 - len(hits)
+        portion = walk(search, place, clock.portion, need)
+        hits += _newest_of_each(search, portion.hits)
+        if len(hits) > limit:
+            return _page(search, hits[:limit], hits[limit - 1].place)
+        # Of a full portion not all was seen, though some of it may have been shown before.
+        place = portion.hits[-1].place if len(portion.hits) >= need else portion.end
+        if place is None or not clock.go_on():
+            return _page(search, hits, place)
+        clock.adapt(time.monotonic() - began)
+
+
+def count_frames(
+    session: Session, wanted: FrameFilter, *, production: str, sees: Principal | None = None
+) -> tuple[int, bool]:
+    """How many frames fit, and whether these are all: it stops when its time is over.
+
+    A frame that was sent long ago and again lately counts twice.
+    """
+    search = _Search(session, wanted, production, sees, NEWEST, *_span(session, wanted))
+    few = few_frames(session, wanted, production)
+    if few is not None:
+        return len(_among(search, few, None)), True
+    clock = _Clock(_COUNT_SECONDS)
+    count, place = 0, None
+    while True:
+        began = time.monotonic()
+        bottom, within = _ids_from(search, place, clock.portion)
+        counted = _matching(search, func.count(Submission.frame_id.distinct())).where(within)
+        count += session.scalar(counted) or 0
+        if bottom is None:
+            return count, True
+        place = Place(0, bottom)
+        if not clock.go_on():
+            return count, False
+        clock.adapt(time.monotonic() - began)
+
+
+def _span(session: Session, wanted: FrameFilter) -> tuple[int | None, int | None]:
+    """Ids between which lies what was sent in the filter's time, and a little more."""
+
+    def id_at(moment: datetime | None) -> int | None:
+        if moment is None:
+            return None
+        before = select(Submission.id).where(Submission.time < moment.timestamp())
+        return session.scalar(before.order_by(Submission.time.desc()).limit(1)) or 0
+
+    lowest, highest = id_at(wanted.since), id_at(wanted.until)
+    return (
+        None if lowest is None else lowest - _DISORDER,
+        None if highest is None else highest + _DISORDER,
     )
-    for term in wanted.tags:
-        query = query.where(_holds(term))
-    if wanted.without:
-        query = query.where(Annotation.id.is_not(None))
-    for term in wanted.without:
-        query = query.where(~_holds(term))
-    if wanted.state is not None:
-        query = query.where(Job.state == wanted.state)
-    if wanted.labelled is not None:
-        labelled = is_labelled(Submission.frame_id)
-        query = query.where(labelled if wanted.labelled else ~labelled)
-    if before is not None:
-        query = query.where(Submission.id < before)
-    found = session.execute(query.order_by(Submission.id.desc()).limit(limit + 1)).all()
-    rows = _with_tags(session, found[:limit])
-    return FrameRows(rows, rows[-1].submission_id if len(found) > limit else None)
 
 
-def get_frame(
-    session: Session, frame_id: str, *, production: str, sees: Principal | None = None
-) -> FrameRow | None:
-    """A frame as its newest visible submission; None if there is none for `sees`."""
-    row = session.execute(
-        _rows(production)
-        .where(Submission.frame_id == frame_id, submission_is_visible(Submission, sees))
-        .order_by(Submission.id.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else _with_tags(session, [row])[0]
+def _page(search: _Search, hits: Sequence[_Hit], following: Place | None) -> FrameRows:
+    ids = [hit.submission_id for hit in hits]
+    return FrameRows(frames_as_sent(search.session, ids, search.version), following)
 
 
-def get_frames(
-    session: Session,
-    frame_ids: Collection[str],
-    *,
-    production: str,
-    sees: Principal | None = None,
-) -> dict[str, FrameRow]:
-    """Frames as their newest visible submissions; those that `sees` may not see are absent."""
-    newer = aliased(Submission)
-    found = session.execute(
-        _rows(production).where(
+def _matching(search: _Search, *columns: Any):
+    query = select(*columns).select_from(Submission)
+    if with_findings(search.wanted):
+        query = query.join(
+            Finding,
+            and_(Finding.submission_id == Submission.id, Finding.model_version == search.version),
+        )
+    return query.where(
+        sent_as(Submission, search.wanted, search.sees), fits(search.wanted, search.version)
+    )
+
+
+def _newest_of_each(search: _Search, hits: Sequence[_Hit]) -> list[_Hit]:
+    """Those that are the newest submission of their frame that fits."""
+    if not hits:
+        return []
+    # What a filter asks of the frame itself holds for each of its submissions.
+    newest = set(
+        search.session.scalars(
+            select(func.max(Submission.id))
+            .where(
+                Submission.frame_id.in_({hit.frame_id for hit in hits}),
+                sent_as(Submission, search.wanted, search.sees),
+            )
+            .group_by(Submission.frame_id)
+        )
+    )
+    return [hit for hit in hits if hit.submission_id in newest]
+
+
+def _among(search: _Search, frame_ids: Sequence[str], after: Place | None) -> list[_Hit]:
+    """All hits among few frames, in their order."""
+    rows = search.session.execute(
+        select(
+            Submission.id,
+            Submission.frame_id,
+            Submission.frame_number,
+            Finding.annotation_id,
+            Finding.novelty,
+            Finding.probabilities,
+        )
+        .outerjoin(
+            Finding,
+            and_(Finding.submission_id == Submission.id, Finding.model_version == search.version),
+        )
+        .where(
             Submission.frame_id.in_(frame_ids),
-            submission_is_visible(Submission, sees),
-            ~exists().where(
-                newer.frame_id == Submission.frame_id,
-                newer.id > Submission.id,
-                submission_is_visible(newer, sees),
-            ),
+            sent_as(Submission, search.wanted, search.sees),
+            fits(search.wanted, search.version),
         )
     ).all()
-    return {row.frame_id: row for row in _with_tags(session, found)}
+    hits = [
+        _Hit(row.id, row.frame_id, place)
+        for row in rows
+        if (place := _place_of(search.order, row)) is not None
+    ]
+    sign = 1 if search.order.by in ("oldest", "frame_number") else -1
+    hits = _newest_of_each(search, hits)
+    hits.sort(key=lambda hit: (sign * hit.place.value, sign * hit.place.id))
+    if after is None:
+        return hits
+    first = (sign * after.value, sign * after.id)
+    return [hit for hit in hits if (sign * hit.place.value, sign * hit.place.id) > first]
 
 
-def _rows(production: str):
-    return (
-        select(Submission, Frame, Job.state, Annotation)
-        .join(Frame, Frame.id == Submission.frame_id)
-        .outerjoin(
-            Job,
-            and_(
-                Job.frame_id == Frame.id,
-                Job.kind == "annotate",
-                Job.model_version == production,
-            ),
-        )
-        .outerjoin(
-            Annotation,
-            and_(Annotation.frame_id == Frame.id, Annotation.model_version == production),
-        )
-    )
-
-
-def sent_as(submission: Any, wanted: FrameFilter, sees: Principal | None) -> ColumnElement[bool]:
-    """Condition on (an alias of) `Submission`: who sent it, when, and as what."""
-    condition = submission_is_visible(submission, sees)
-    for name in ("proposal", "beamline", "scan"):
-        value = getattr(wanted, name)
-        if value is not None:
-            condition &= getattr(submission, name) == value
-    if wanted.sample is not None:
-        condition &= func.lower(submission.sample).contains(wanted.sample.lower(), autoescape=True)
-    if wanted.since is not None:
-        condition &= submission.time >= wanted.since.timestamp()
-    return condition
-
-
-def _holds(term: TagTerm) -> ColumnElement[bool]:
-    match term.sign:
-        case ">":
-            condition = Score.probability > term.value
-        case ">=":
-            condition = Score.probability >= term.value
-        case "<":
-            condition = Score.probability < term.value
-        case "<=":
-            condition = Score.probability <= term.value
+def _place_of(order: Order, row: Any) -> Place | None:
+    match order.by:
+        case "frame_number":
+            return None if row.frame_number is None else Place(row.frame_number, row.id)
+        case "novelty":
+            return None if row.novelty is None else Place(row.novelty, row.annotation_id)
+        case "probability" if row.probabilities is None:
+            return None
+        case "probability":
+            probability = unpack_probability(row.probabilities, order.position)
+            return Place(probability, row.annotation_id)
         case _:
-            condition = Score.tag
-    return exists().where(
-        Score.annotation_id == Annotation.id, Score.attribute == term.attribute, condition
+            return Place(0, row.id)
+
+
+def _ids_from(
+    search: _Search, place: Place | None, portion: int
+) -> tuple[int | None, ColumnElement[bool]]:
+    """The next so many submissions: id where they end (None at the very end), and condition."""
+    down = search.order.by == "newest"
+    sent = sent_as(Submission, search.wanted, search.sees, only_indexed=True)
+    if search.lowest is not None:
+        sent &= Submission.id >= search.lowest
+    if search.highest is not None:
+        sent &= Submission.id <= search.highest
+    if place is not None:
+        sent &= Submission.id < place.id if down else Submission.id > place.id
+    query = select(Submission.id).where(sent)
+    query = query.order_by(Submission.id.desc() if down else Submission.id)
+    end = search.session.scalar(query.offset(portion - 1).limit(1))
+    if end is not None:
+        sent &= Submission.id >= end if down else Submission.id <= end
+    if with_findings(search.wanted):
+        # Databases do not conclude this from the equality of both ids.
+        for bound, is_lower in ((place and place.id, not down), (end, down)):
+            if bound is not None:
+                column = Finding.submission_id
+                sent &= column >= bound if is_lower else column <= bound
+    return end, sent
+
+
+def _walk_ids(search: _Search, place: Place | None, portion: int, need: int) -> _Portion:
+    end, within = _ids_from(search, place, portion)
+    order = Submission.id.desc() if search.order.by == "newest" else Submission.id
+    rows = search.session.execute(
+        _matching(search, Submission.id, Submission.frame_id)
+        .where(within)
+        .order_by(order)
+        .limit(need)
     )
+    hits = [_Hit(row.id, row.frame_id, Place(0, row.id)) for row in rows]
+    return _Portion(hits, None if end is None else Place(0, end))
 
 
-def _with_tags(session: Session, rows: Sequence[Any]) -> tuple[FrameRow, ...]:
-    annotations = [annotation.id for _, _, _, annotation in rows if annotation is not None]
-    tags: dict[int, list[str]] = {}
-    for annotation_id, attribute in session.execute(
-        select(Score.annotation_id, Score.attribute)
-        .where(Score.annotation_id.in_(annotations), Score.tag)
-        .order_by(Score.annotation_id, Score.position)
-    ):
-        tags.setdefault(annotation_id, []).append(attribute)
-    return tuple(
-        FrameRow(
-            submission_id=submission.id,
-            frame_id=frame.id,
-            sha256=frame.sha256,
-            index=frame.index,
-            format=frame.format,
-            size_bytes=frame.size_bytes,
-            shape=None if frame.height is None else (frame.height, frame.width),
-            header=frame.header or {},
-            file_geometry=frame.geometry,
-            filename=submission.filename,
-            submitted=to_datetime(submission.time),
-            proposal=submission.proposal,
-            beamline=submission.beamline,
-            scan=submission.scan,
-            sample=submission.sample,
-            frame_number=submission.frame_number,
-            technique=submission.technique,
-            details=submission.details,
-            # Sent before this model was active, and not asked for since.
-            state=State.CANCELLED if state is None else State(state),
-            tags=() if annotation is None else tuple(tags.get(annotation.id, ())),
-            novelty=None if annotation is None else annotation.novelty,
+def _walk_numbers(search: _Search, place: Place | None, portion: int, need: int) -> _Portion:
+    number = Submission.frame_number
+    sent = sent_as(Submission, search.wanted, search.sees, only_indexed=True)
+    sent &= number.is_not(None)
+    if place is not None:
+        value = int(place.value)
+        sent &= (number > value) | ((number == value) & (Submission.id > place.id))
+        sent &= number >= value  # this alone bounds the index
+    ids = select(Submission.id, number.label("number")).where(sent)
+    rows = search.session.execute(ids.order_by(number, Submission.id).limit(portion)).all()
+    within = Submission.id.in_([row.id for row in rows])
+    found = search.session.execute(
+        _matching(search, Submission.id, Submission.frame_id, number)
+        .where(within)
+        .order_by(number, Submission.id)
+        .limit(need)
+    )
+    hits = [_Hit(row.id, row.frame_id, Place(row.frame_number, row.id)) for row in found]
+    end = Place(rows[-1].number, rows[-1].id) if len(rows) == portion else None
+    return _Portion(hits, end)
+
+
+def _walk_annotations(search: _Search, place: Place | None, portion: int, need: int) -> _Portion:
+    """Along the annotations by novelty, or by the probability of one attribute."""
+    if search.order.by == "novelty":
+        figure, id_ = Annotation.novelty, Annotation.id
+        along = (Annotation.model_version == search.version) & figure.is_not(None)
+    else:
+        figure, id_ = Score.probability, Score.annotation_id
+        along = Score.attribute == search.order.attribute
+    if place is not None:
+        along &= (figure <= place.value) & ((figure < place.value) | (id_ < place.id))
+    slice_ = search.session.execute(
+        select(id_.label("id"), figure.label("figure"))
+        .where(along)
+        .order_by(figure.desc(), id_.desc())
+        .limit(min(portion, 2_000))
+    ).all()
+    annotation = Annotation.id.in_([row.id for row in slice_])
+    rows = search.session.execute(
+        select(Annotation.id, Annotation.frame_id, func.max(Submission.id).label("submission_id"))
+        .join(Submission, Submission.frame_id == Annotation.frame_id)
+        .join(
+            Finding,
+            and_(Finding.submission_id == Submission.id, Finding.model_version == search.version),
         )
-        for submission, frame, state, annotation in rows
-    )
+        .where(
+            annotation,
+            Annotation.model_version == search.version,
+            sent_as(Submission, search.wanted, search.sees),
+            fits(search.wanted, search.version),
+        )
+        .group_by(Annotation.id, Annotation.frame_id)
+    ).all()
+    fitting = {row.id: row for row in rows}
+    hits = [
+        _Hit(row.submission_id, row.frame_id, Place(part.figure, part.id))
+        for part in slice_
+        if (row := fitting.get(part.id)) is not None
+    ][:need]
+    whole = len(slice_) < min(portion, 2_000)
+    return _Portion(hits, None if whole else Place(slice_[-1].figure, slice_[-1].id))
+
+
+_WALKS: dict[str, Callable[[_Search, Place | None, int, int], _Portion]] = {
+    "newest": _walk_ids,
+    "oldest": _walk_ids,
+    "frame_number": _walk_numbers,
+    "novelty": _walk_annotations,
+    "probability": _walk_annotations,
+}

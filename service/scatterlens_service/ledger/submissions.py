@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events
+from scatterlens_service.ledger.findings import copy_findings, count_in_scan
 from scatterlens_service.ledger.records import ModelVersion, NewFrame, Sender, Submitted
 from scatterlens_service.ledger.tables import Event, Frame, Job, Request, Submission, Table
 
@@ -78,6 +79,14 @@ def submit(
             for fingerprint, frame in spoken_of.items()
         ),
     )
+    known = sorted(unique.keys() - new_frames)
+    if known and new_submissions:
+        copy_findings(session, known, new_submissions)
+    if sender.scan is not None and new_submissions:
+        newest = session.scalar(
+            select(func.max(Submission.id)).where(Submission.fingerprint.in_(new_submissions))
+        )
+        count_in_scan(session, insert_into(session), sender, len(new_submissions), newest or 0, now)
     queue_jobs(session, unique, models, queue=queue)
     states = job_states(session, unique, models[0].version)
     add_events(

@@ -62,6 +62,8 @@ class Frame(Table):
     header: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     geometry: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """As the file tells it."""
+    detector: Mapped[str | None] = mapped_column(String(100))
+    """As the file calls it."""
 
 
 class Submission(Table):
@@ -72,7 +74,10 @@ class Submission(Table):
         UniqueConstraint("fingerprint"),
         Index(None, "frame_id", "id"),
         Index(None, "proposal", "id"),
+        Index(None, "beamline", "id"),
         Index(None, "scan", "id"),
+        Index(None, "scan", "frame_number", "id"),
+        Index(None, "time"),
         {"sqlite_autoincrement": True},
     )
 

@@ -8,7 +8,7 @@ from scatterlens.schemas import LINE, KeyIn, KeyInfo, KeyList, NewKey
 from scatterlens_service import ledger
 from scatterlens_service.deps import Admin, GatewayDep
 from scatterlens_service.errors import NotFoundError, problem_responses
-from scatterlens_service.wire_access import to_key, to_new_key
+from scatterlens_service.wire_access import to_key, to_keys, to_new_key
 
 router = APIRouter(prefix="/keys", tags=["access"])
 
@@ -17,9 +17,9 @@ KeyId = Annotated[str, Path(max_length=32, pattern=LINE)]
 
 @router.get("", responses=problem_responses(401, 403, 422, 500, 503))
 def list_keys(gateway: GatewayDep, _caller: Admin) -> KeyList:
-    """List all keys without their secrets, oldest first."""
+    """List all keys without their secrets, oldest first, and what each role may do."""
     with ledger.reading(gateway.engine) as session:
-        return KeyList(items=[to_key(row) for row in ledger.list_keys(session)])
+        return to_keys(ledger.list_keys(session))
 
 
 @router.post("", status_code=201, responses=problem_responses(401, 403, 422, 500, 503))

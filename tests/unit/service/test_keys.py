@@ -26,6 +26,9 @@ def test_a_key_is_made_shown_once_and_works_as_asked(service, admin):
     told = service.http.get("/api/v1/session", headers=header(made["key"])).json()
     assert told.items() >= {**SHOWN, "beamline": "B1", "expires": made["expires"]}.items()
     listed = admin("get", "keys")
+    roles = {one["role"]: one["scopes"] for one in listed.json()["roles"]}
+    assert roles["viewer"] == ["results:read"]
+    assert set(roles) == {"viewer", "annotator", "scientist", "trainer", "admin"}
     assert made["key"].split("_", 2)[2] not in listed.text
     kept = next(key for key in listed.json()["items"] if key["id"] == made["id"])
     assert kept == {name: made[name] for name in made if name not in ("key", "used")} | {

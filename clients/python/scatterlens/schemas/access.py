@@ -79,7 +79,15 @@ class NewKey(KeyInfo):
     """`sl_...`; this is the only time that it can be read."""
 
 
+class RoleInfo(Wire):
+    """What a key of a role may do at most."""
+
+    role: Role
+    scopes: list[Scope]
+
+
 class KeyList(Wire):
-    """All keys, oldest first, revoked ones too."""
+    """All keys, oldest first, revoked ones too; and what roles there are."""
 
     items: list[KeyInfo]
+    roles: list[RoleInfo]

@@ -169,6 +169,8 @@ class FrameSummary(Wire):
     technique: str | None = None
     beamline: str | None = None
     proposal: str | None = None
+    detector: str | None = None
+    """As the file calls it; None until it was decoded, or where the file tells none."""
     state: State
     tags: list[str]
     """Ids of the attributes above their thresholds, by the production model."""
@@ -187,7 +189,11 @@ class FrameDetail(FrameSummary):
 
 
 class FramePage(Wire):
-    """One page of frames, newest first."""
+    """One page of frames, in the order that was asked for.
+
+    A search that takes long answers with a short page, even an empty one, and goes on at its
+    cursor.
+    """
 
     items: list[FrameSummary]
     next_cursor: str | None

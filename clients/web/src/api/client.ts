@@ -19,12 +19,28 @@ export class Refusal extends Error {
 }
 
 interface Problem {
+  type?: string;
   title?: string;
   detail?: string;
   remedy?: string;
 }
 
+const SESSION = "/api/v1/session";
 let csrfToken = "";
+const doubters = new Set<() => void>();
+
+/** Hear when the session may have ended; gives back how to stop. */
+export function onSessionDoubt(listener: () => void) {
+  doubters.add(listener);
+  return () => {
+    doubters.delete(listener);
+  };
+}
+
+/** Say that a request was refused as if nobody were logged in. */
+export function doubtSession() {
+  for (const listener of doubters) listener();
+}
 
 /** What every request that changes something must carry; known once one is logged in. */
 export function setCsrfToken(token: string) {
@@ -34,8 +50,25 @@ export function setCsrfToken(token: string) {
 /** Headers of a request that is not made by `api`, such as an upload. */
 export const csrfHeaders = () => ({ "X-CSRF-Token": csrfToken });
 
-/** `fetch` that says in plain words when nobody answers. */
+/** `fetch` that says in plain words when nobody answers, and that outlives a login elsewhere. */
 async function fetchOrRefuse(request: Request): Promise<Response> {
+  const again = request.method === "GET" ? null : request.clone();
+  const response = await fetchPlainly(request);
+  if (again === null || response.status !== 403) return response;
+  const problem: Problem = await response
+    .clone()
+    .json()
+    .catch(() => ({}));
+  if (problem.type !== "csrf") return response;
+  // Another tab logged in since: its cookie is sent, and wants its own token.
+  const session = await fetchPlainly(new Request(SESSION));
+  if (!session.ok) return response;
+  setCsrfToken((await session.json()).csrf ?? "");
+  again.headers.set("X-CSRF-Token", csrfToken);
+  return fetchPlainly(again);
+}
+
+async function fetchPlainly(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch (error) {
@@ -56,7 +89,8 @@ api.use({
     if (request.method !== "GET") request.headers.set("X-CSRF-Token", csrfToken);
     return request;
   },
-  async onResponse({ response }) {
+  async onResponse({ request, response }) {
+    if (response.status === 401 && !request.url.endsWith(SESSION)) doubtSession();
     if (!response.ok) throw await refusalOf(response);
     return response;
   },

@@ -1,7 +1,7 @@
 /** What happens, as the gateway tells it: one stream for the whole page. */
 
 import { useEffect, useRef, useSyncExternalStore } from "react";
-import type { Schemas } from "./client";
+import { doubtSession, type Schemas } from "./client";
 
 export type LiveEvent = Schemas["Event"];
 export type Connection = "connecting" | "live" | "waiting";
@@ -37,6 +37,7 @@ function open() {
     say("waiting");
     // A browser gives up where the answer was an error; the last event is known, so go on from it.
     if (source?.readyState !== EventSource.CLOSED) return;
+    doubtSession();
     clearTimeout(retry);
     retry = setTimeout(open, 3000);
   };

@@ -13,7 +13,9 @@ export interface paths {
         };
         /**
          * List Frames
-         * @description List frames, newest first; tags are those of the chosen model.
+         * @description List frames; tags are those of the chosen model.
+         *
+         *     A page may be short, or even empty, though more frames follow: go on while there is a cursor.
          */
         get: operations["list_frames_api_v1_frames_get"];
         put?: never;
@@ -24,26 +26,6 @@ export interface paths {
          *     In multipart, one refused file does not refuse the others: its item carries the error.
          */
         post: operations["submit_frames_api_v1_frames_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/annotations.ndjson": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Stream Annotations
-         * @description Stream the annotations of all frames that the filter finds; undecided ones are left out.
-         */
-        get: operations["stream_annotations_api_v1_annotations_ndjson_get"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -436,6 +418,173 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/frames.count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Frames
+         * @description Count the frames that a filter finds, as far as that goes in half a second.
+         */
+        get: operations["count_frames_api_v1_frames_count_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations.ndjson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Annotations
+         * @description Stream the annotations of all frames that the filter finds; undecided ones are left out.
+         */
+        get: operations["stream_annotations_api_v1_annotations_ndjson_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Table
+         * @description Stream the frames that the filter finds as a table, with the model's probabilities.
+         */
+        get: operations["stream_table_api_v1_frames_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frames/{frame_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Similar
+         * @description List the frames that the chosen model's network sees most alike; each is compared.
+         */
+        get: operations["list_similar_api_v1_frames__frame_id__similar_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scans
+         * @description List scans, the one with the newest frame first.
+         */
+        get: operations["list_scans_api_v1_scans_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Timeline
+         * @description Tell the probabilities of attributes along a scan.
+         *
+         *     Of the newest 100,000 frames of the scan those that have an annotation and a value of `against`;
+         *     of more than 2,000 such points each k-th, from the first on, and the last.
+         */
+        get: operations["read_timeline_api_v1_scans_timeline_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Searches
+         * @description List the searches that the name of the key keeps.
+         */
+        get: operations["list_searches_api_v1_searches_get"];
+        put?: never;
+        /**
+         * Save Search
+         * @description Keep a search under a name of its own.
+         */
+        post: operations["save_search_api_v1_searches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{search_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Search
+         * @description Forget a search.
+         */
+        delete: operations["delete_search_api_v1_searches__search_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/frames/{frame_id}/labels": {
         parameters: {
             query?: never;
@@ -786,7 +935,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description List all keys without their secrets, oldest first.
+         * @description List all keys without their secrets, oldest first, and what each role may do.
          */
         get: operations["list_keys_api_v1_keys_get"];
         put?: never;
@@ -1357,6 +1506,16 @@ export interface components {
             quarantined: number;
         };
         /**
+         * FrameCount
+         * @description How many frames a search finds.
+         */
+        FrameCount: {
+            /** Count */
+            count: number;
+            /** Exact */
+            exact: boolean;
+        };
+        /**
          * FrameDetail
          * @description A frame with everything known about it.
          */
@@ -1390,6 +1549,8 @@ export interface components {
             beamline?: string | null;
             /** Proposal */
             proposal?: string | null;
+            /** Detector */
+            detector?: string | null;
             state: components["schemas"]["State"];
             /** Tags */
             tags: string[];
@@ -1475,7 +1636,10 @@ export interface components {
         };
         /**
          * FramePage
-         * @description One page of frames, newest first.
+         * @description One page of frames, in the order that was asked for.
+         *
+         *     A search that takes long answers with a short page, even an empty one, and goes on at its
+         *     cursor.
          */
         FramePage: {
             /** Items */
@@ -1517,6 +1681,8 @@ export interface components {
             beamline?: string | null;
             /** Proposal */
             proposal?: string | null;
+            /** Detector */
+            detector?: string | null;
             state: components["schemas"]["State"];
             /** Tags */
             tags: string[];
@@ -1726,11 +1892,13 @@ export interface components {
         };
         /**
          * KeyList
-         * @description All keys, oldest first, revoked ones too.
+         * @description All keys, oldest first, revoked ones too; and what roles there are.
          */
         KeyList: {
             /** Items */
             items: components["schemas"]["KeyInfo"][];
+            /** Roles */
+            roles: components["schemas"]["RoleInfo"][];
         };
         /**
          * LabelEntry
@@ -2159,6 +2327,19 @@ export interface components {
             more: boolean;
         };
         /**
+         * RoleInfo
+         * @description What a key of a role may do at most.
+         */
+        RoleInfo: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "annotator" | "scientist" | "trainer" | "admin";
+            /** Scopes */
+            scopes: ("frames:write" | "results:read" | "labels:write" | "train:run" | "models:write" | "admin")[];
+        };
+        /**
          * RollbackIn
          * @description Why production goes back.
          */
@@ -2167,6 +2348,75 @@ export interface components {
             reason: string;
             /** Leaving */
             leaving?: string | null;
+        };
+        /**
+         * SavedSearch
+         * @description A search that was kept.
+         */
+        SavedSearch: {
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
+            /** Id */
+            id: number;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+        };
+        /**
+         * SavedSearches
+         * @description All searches that the caller keeps, by name.
+         */
+        SavedSearches: {
+            /** Items */
+            items: components["schemas"]["SavedSearch"][];
+        };
+        /**
+         * ScanPage
+         * @description One page of scans, the one with the newest frame first.
+         */
+        ScanPage: {
+            /** Items */
+            items: components["schemas"]["ScanSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ScanSummary
+         * @description A scan of one proposal at one beamline.
+         */
+        ScanSummary: {
+            /** Scan */
+            scan: string;
+            /** Proposal */
+            proposal: string | null;
+            /** Beamline */
+            beamline: string | null;
+            /** Frames */
+            frames: number;
+            /**
+             * First
+             * Format: date-time
+             */
+            first: string;
+            /**
+             * Last
+             * Format: date-time
+             */
+            last: string;
+        };
+        /**
+         * SearchIn
+         * @description A search to be kept.
+         */
+        SearchIn: {
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
         };
         /**
          * SessionIn
@@ -2212,6 +2462,25 @@ export interface components {
             };
         };
         /**
+         * SimilarFrame
+         * @description A frame that a model's network sees alike.
+         */
+        SimilarFrame: {
+            frame: components["schemas"]["FrameSummary"];
+            /** Similarity */
+            similarity: number;
+        };
+        /**
+         * SimilarFrames
+         * @description The frames most like one, the likest first; itself left out.
+         */
+        SimilarFrames: {
+            /** Items */
+            items: components["schemas"]["SimilarFrame"][];
+            /** Compared */
+            compared: number;
+        };
+        /**
          * State
          * @description Where a frame stands with one model version.
          * @enum {string}
@@ -2238,6 +2507,28 @@ export interface components {
             /** Duplicate */
             duplicate: boolean;
             error?: components["schemas"]["Reason"] | null;
+        };
+        /**
+         * Timeline
+         * @description How a model's answers go along a scan: columns of equal length, in the order of `x`.
+         */
+        Timeline: {
+            /** Scan */
+            scan: string;
+            /** Against */
+            against: string;
+            /** Frames */
+            frames: number;
+            /** Every */
+            every: number;
+            /** X */
+            x: number[];
+            /** Frame Ids */
+            frame_ids: string[];
+            /** Probabilities */
+            probabilities: {
+                [key: string]: number[];
+            };
         };
         /**
          * Training
@@ -2450,17 +2741,34 @@ export interface operations {
                 tag?: string[];
                 /** @description None of these may hold. */
                 not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
                 proposal?: string | null;
                 beamline?: string | null;
                 scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
                 /** @description Part of the sample's name. */
                 sample?: string | null;
                 /** @description Sent or said at this time or later; UTC where no zone is told. */
                 since?: string | null;
-                /** @description With the production model. */
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
                 state?: components["schemas"]["State"] | null;
                 /** @description Somebody labels it now, or nobody does. */
                 labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
             };
             header?: never;
             path?: never;
@@ -2684,98 +2992,6 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    stream_annotations_api_v1_annotations_ndjson_get: {
-        parameters: {
-            query?: {
-                /** @description Model by `name`, `version` or `name@version`; default: production. */
-                model?: string | null;
-                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
-                tag?: string[];
-                /** @description None of these may hold. */
-                not?: string[];
-                proposal?: string | null;
-                beamline?: string | null;
-                scan?: string | null;
-                /** @description Part of the sample's name. */
-                sample?: string | null;
-                /** @description Sent or said at this time or later; UTC where no zone is told. */
-                since?: string | null;
-                /** @description With the production model. */
-                state?: components["schemas"]["State"] | null;
-                /** @description Somebody labels it now, or nobody does. */
-                labelled?: boolean | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One Annotation as JSON on each line, newest frame first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": components["schemas"]["Annotation"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4610,6 +4826,789 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_frames_api_v1_frames_count_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrameCount"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_annotations_api_v1_annotations_ndjson_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One Annotation as JSON on each line, in the order asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["Annotation"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_table_api_v1_frames_csv_get: {
+        parameters: {
+            query?: {
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each frame: what is known of it, tags, probabilities */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_similar_api_v1_frames__frame_id__similar_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarFrames"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_scans_api_v1_scans_get: {
+        parameters: {
+            query?: {
+                proposal?: string | null;
+                beamline?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_timeline_api_v1_scans_timeline_get: {
+        parameters: {
+            query: {
+                scan: string;
+                /** @description Ids, separated by commas. */
+                attributes: string;
+                /** @description `frame_number` or a motor. */
+                against?: string;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_searches_api_v1_searches_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearches"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_search_api_v1_searches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_search_api_v1_searches__search_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                search_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

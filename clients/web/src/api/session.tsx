@@ -1,8 +1,9 @@
 /** Who is logged in, and what they may do. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useMemo } from "react";
-import { api, dataOf, Refusal, type Schemas, setCsrfToken } from "./client";
+import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
+import { api, dataOf, onSessionDoubt, Refusal, type Schemas, setCsrfToken } from "./client";
+import { keyInFragment } from "./key";
 
 export type Session = Schemas["SessionInfo"];
 type Scope = Session["scopes"][number];
@@ -10,9 +11,8 @@ type Scope = Session["scopes"][number];
 const SessionContext = createContext<Session | null>(null);
 
 /** Take the key out of a link `/#key=…`: a fragment reaches no server and no log. */
-function keyInLink(): string | null {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  const key = parts.get("key");
+function takeKeyFromLink(): string | null {
+  const key = keyInFragment(location.hash);
   if (key) history.replaceState(history.state, "", location.pathname + location.search);
   return key;
 }
@@ -25,7 +25,7 @@ export async function logIn(key: string): Promise<Session> {
 }
 
 async function currentSession(): Promise<Session | null> {
-  const key = keyInLink();
+  const key = takeKeyFromLink();
   if (key) return logIn(key);
   try {
     const session = await dataOf(api.GET("/api/v1/session"));
@@ -39,7 +39,21 @@ async function currentSession(): Promise<Session | null> {
 
 /** The session of this browser; `null` where nobody is logged in. */
 export function useCurrentSession() {
-  return useQuery({ queryKey: ["session"], queryFn: currentSession, staleTime: 60_000 });
+  const session = useQuery({ queryKey: ["session"], queryFn: currentSession, staleTime: 60_000 });
+  const { refetch } = session;
+  useEffect(() => {
+    // A link opened where the page is open already changes the fragment and loads nothing.
+    const onLink = () => {
+      if (keyInFragment(location.hash)) refetch();
+    };
+    addEventListener("hashchange", onLink);
+    const forget = onSessionDoubt(() => refetch({ cancelRefetch: false }));
+    return () => {
+      removeEventListener("hashchange", onLink);
+      forget();
+    };
+  }, [refetch]);
+  return session;
 }
 
 /** Gives the session to all that is inside. */

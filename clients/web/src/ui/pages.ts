@@ -14,4 +14,5 @@ export const PAGES: Page[] = [
   { to: "/review", name: "Review" },
   { to: "/models", name: "Models" },
   { to: "/training", name: "Training", scope: "train:run" },
+  { to: "/admin", name: "Admin", scope: "admin" },
 ];

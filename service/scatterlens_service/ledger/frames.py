@@ -1,0 +1,115 @@
+"""Frames as their submissions show them: one by its id, or many by theirs."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import and_, exists, select
+from sqlalchemy.orm import Session, aliased
+
+from scatterlens.schemas import State
+from scatterlens_service.ledger.records import FrameRow, Principal, to_datetime
+from scatterlens_service.ledger.tables import Annotation, Frame, Job, Score, Submission
+from scatterlens_service.ledger.visibility import submission_is_visible
+
+
+def get_frame(
+    session: Session, frame_id: str, *, production: str, sees: Principal | None = None
+) -> FrameRow | None:
+    """A frame as its newest visible submission; None if there is none for `sees`."""
+    row = session.execute(
+        _rows(production)
+        .where(Submission.frame_id == frame_id, submission_is_visible(Submission, sees))
+        .order_by(Submission.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else _with_tags(session, [row])[0]
+
+
+def get_frames(
+    session: Session,
+    frame_ids: Collection[str],
+    *,
+    production: str,
+    sees: Principal | None = None,
+) -> dict[str, FrameRow]:
+    """Frames as their newest visible submissions; those that `sees` may not see are absent."""
+    newer = aliased(Submission)
+    found = session.execute(
+        _rows(production).where(
+            Submission.frame_id.in_(frame_ids),
+            submission_is_visible(Submission, sees),
+            ~exists().where(
+                newer.frame_id == Submission.frame_id,
+                newer.id > Submission.id,
+                submission_is_visible(newer, sees),
+            ),
+        )
+    ).all()
+    return {row.frame_id: row for row in _with_tags(session, found)}
+
+
+def frames_as_sent(
+    session: Session, submission_ids: Sequence[int], production: str
+) -> tuple[FrameRow, ...]:
+    """Frames as these submissions show them, in this order."""
+    found = session.execute(_rows(production).where(Submission.id.in_(submission_ids))).all()
+    rows = {row.submission_id: row for row in _with_tags(session, found)}
+    return tuple(rows[submission_id] for submission_id in submission_ids)
+
+
+def _rows(production: str):
+    return (
+        select(Submission, Frame, Job.state, Annotation)
+        .join(Frame, Frame.id == Submission.frame_id)
+        .outerjoin(
+            Job,
+            and_(
+                Job.frame_id == Frame.id,
+                Job.kind == "annotate",
+                Job.model_version == production,
+            ),
+        )
+        .outerjoin(
+            Annotation,
+            and_(Annotation.frame_id == Frame.id, Annotation.model_version == production),
+        )
+    )
+
+
+def _with_tags(session: Session, rows: Sequence[Any]) -> tuple[FrameRow, ...]:
+    annotations = [annotation.id for _, _, _, annotation in rows if annotation is not None]
+    tags: dict[int, list[str]] = {}
+    for annotation_id, attribute in session.execute(
+        select(Score.annotation_id, Score.attribute)
+        .where(Score.annotation_id.in_(annotations), Score.tag)
+        .order_by(Score.annotation_id, Score.position)
+    ):
+        tags.setdefault(annotation_id, []).append(attribute)
+    return tuple(
+        FrameRow(
+            submission_id=submission.id,
+            frame_id=frame.id,
+            sha256=frame.sha256,
+            index=frame.index,
+            format=frame.format,
+            size_bytes=frame.size_bytes,
+            shape=None if frame.height is None else (frame.height, frame.width),
+            detector=frame.detector,
+            header=frame.header or {},
+            file_geometry=frame.geometry,
+            filename=submission.filename,
+            submitted=to_datetime(submission.time),
+            proposal=submission.proposal,
+            beamline=submission.beamline,
+            scan=submission.scan,
+            sample=submission.sample,
+            frame_number=submission.frame_number,
+            technique=submission.technique,
+            details=submission.details,
+            # Sent before this model was active, and not asked for since.
+            state=State.CANCELLED if state is None else State(state),
+            tags=() if annotation is None else tuple(tags.get(annotation.id, ())),
+            novelty=None if annotation is None else annotation.novelty,
+        )
+        for submission, frame, state, annotation in rows
+    )

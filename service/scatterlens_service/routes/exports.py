@@ -1,0 +1,139 @@
+"""All that a search finds, as one stream."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from scatterlens.schemas import FrameSummary
+from scatterlens_models.bundle import Bundle
+from scatterlens_service import ledger
+from scatterlens_service.asking import Filter, Ordering
+from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
+from scatterlens_service.errors import problem_responses
+from scatterlens_service.resources import Gateway
+from scatterlens_service.wire import to_annotation, to_summary
+
+router = APIRouter(tags=["search"])
+
+_STREAM_PAGE = 200
+_COLUMNS = tuple(name for name in FrameSummary.model_fields if name != "tags")
+
+Found = Iterator[tuple[ledger.FrameRow, ledger.StoredAnnotation | None]]
+
+
+@router.get(
+    "/annotations.ndjson",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "One Annotation as JSON on each line, in the order asked for",
+            "content": {
+                "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Annotation"}}
+            },
+        },
+        **problem_responses(401, 403, 404, 422, 500, 503),
+    },
+)
+def stream_annotations(
+    gateway: GatewayDep, caller: Reader, model: ChosenModel, wanted: Filter, order: Ordering
+) -> StreamingResponse:
+    """Stream the annotations of all frames that the filter finds; undecided ones are left out."""
+    lines = (
+        to_annotation(row, stored).model_dump_json() + "\n"
+        for row, stored in _found(gateway, caller, model, wanted, order)
+        if stored is not None and stored.state.is_final
+    )
+    return _stream(lines, "application/x-ndjson")
+
+
+@router.get(
+    "/frames.csv",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A line for each frame: what is known of it, tags, probabilities",
+            "content": {"text/csv": {"schema": {"type": "string"}}},
+        },
+        **problem_responses(401, 403, 404, 422, 500, 503),
+    },
+)
+def stream_table(
+    gateway: GatewayDep, caller: Reader, model: ChosenModel, wanted: Filter, order: Ordering
+) -> StreamingResponse:
+    """Stream the frames that the filter finds as a table, with the model's probabilities."""
+    return _stream(_table(gateway, caller, model, wanted, order), "text/csv; charset=utf-8")
+
+
+def _table(
+    gateway: Gateway,
+    caller: ledger.Principal,
+    model: Bundle,
+    wanted: ledger.FrameFilter,
+    order: ledger.Order,
+) -> Iterator[str]:
+    line = _csv_writer()
+    yield line([*_COLUMNS, "tags", *model.vocabulary.ids])
+    for row, stored in _found(gateway, caller, model, wanted, order):
+        summary = to_summary(row).model_dump(mode="json")
+        scores = () if stored is None else stored.scores
+        said = {score.attribute: score.probability for score in scores}
+        yield line(
+            [
+                *(_harmless(summary[name]) for name in _COLUMNS),
+                " ".join(row.tags),
+                *(said.get(attribute, "") for attribute in model.vocabulary.ids),
+            ]
+        )
+
+
+def _csv_writer() -> Callable[[list[object]], str]:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+
+    def line(cells: list[object]) -> str:
+        stream.seek(0)
+        stream.truncate()
+        writer.writerow(cells)
+        return stream.getvalue()
+
+    return line
+
+
+def _harmless(value: object) -> object:
+    """A name that a spreadsheet would take for a formula is only a name."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+def _found(
+    gateway: Gateway,
+    caller: ledger.Principal,
+    model: Bundle,
+    wanted: ledger.FrameFilter,
+    order: ledger.Order,
+) -> Found:
+    place = None
+    while True:
+        # Each page has its own short transaction: a slow reader holds no connection.
+        with ledger.reading(gateway.engine) as session:
+            rows = ledger.list_frames(
+                session,
+                wanted,
+                production=model.version,
+                sees=caller,
+                order=order,
+                after=place,
+                limit=_STREAM_PAGE,
+            )
+            ids = [row.frame_id for row in rows.items]
+            found = ledger.annotations_of(session, ids, model.version)
+        yield from ((row, found.get(row.frame_id)) for row in rows.items)
+        place = rows.following
+        if place is None:
+            return
+
+
+def _stream(lines: Iterator[str], media_type: str) -> StreamingResponse:
+    return StreamingResponse(lines, media_type=media_type, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,42 @@
+"""Searches that the caller wants to make again."""
+
+from fastapi import APIRouter
+
+from scatterlens.schemas import SavedSearch, SavedSearches, SearchIn
+from scatterlens_service import ledger
+from scatterlens_service.deps import GatewayDep, Reader
+from scatterlens_service.errors import NotFoundError, problem_responses
+
+router = APIRouter(prefix="/searches", tags=["search"])
+
+
+@router.get("", responses=problem_responses(401, 403, 422, 500, 503))
+def list_searches(gateway: GatewayDep, caller: Reader) -> SavedSearches:
+    """List the searches that the name of the key keeps."""
+    with ledger.reading(gateway.engine) as session:
+        rows = ledger.list_searches(session, caller)
+    return SavedSearches(items=[SavedSearch.model_validate(vars(row)) for row in rows])
+
+
+@router.post("", status_code=201, responses=problem_responses(401, 403, 409, 422, 500, 503))
+def save_search(gateway: GatewayDep, caller: Reader, search: SearchIn) -> SavedSearch:
+    """Keep a search under a name of its own."""
+    with ledger.writing(gateway.engine) as session:
+        row = ledger.save_search(session, caller, search.name, search.query)
+    return SavedSearch.model_validate(vars(row))
+
+
+@router.delete(
+    "/{search_id}", status_code=204, responses=problem_responses(401, 403, 404, 422, 500, 503)
+)
+def delete_search(gateway: GatewayDep, caller: Reader, search_id: int) -> None:
+    """Forget a search."""
+    with ledger.writing(gateway.engine) as session:
+        gone = ledger.delete_search(session, caller, search_id)
+    if not gone:
+        raise NotFoundError(
+            "unknown_search",
+            "Unknown search",
+            "The caller keeps no search of this id.",
+            "Compare with GET /api/v1/searches.",
+        )
