@@ -31,7 +31,7 @@ def polar_in(parameters: Mapping[str, str]) -> tuple[tuple[float, float], float]
 def pack_pixels(frame: Frame) -> bytes:
     """A `.npy` of counts, float32 (H, W), NaN where masked; gzipped, as it is sent.
 
-    Decision 0020 says what was measured.
+    Decision 0021 says what was measured.
     """
     stream = io.BytesIO()
     counts = np.where(frame.mask, np.float32(np.nan), frame.image)
