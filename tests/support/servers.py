@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 _START_SECONDS = 30.0
 
 
@@ -80,12 +82,27 @@ def postgres() -> Iterator[str]:
             )
         try:
             wait_for_port(port, process, log)
-            yield f"postgresql://scatterlens@127.0.0.1:{port}/postgres"
+            url = f"postgresql://scatterlens@127.0.0.1:{port}/postgres"
+            _wait_for_postgres(url)
+            yield url
         finally:
             process.send_signal(signal.SIGINT)  # its "fast" shutdown
             process.wait(30)
     finally:
         shutil.rmtree(folder)
+
+
+def _wait_for_postgres(url: str) -> None:
+    """It listens before it answers: "the database system is starting up"."""
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 class Redis:
