@@ -72,7 +72,11 @@ bench-synth: .venv/testing.stamp  ## Simulated frames a second on one core, by s
 bench-train: .venv/testing.stamp  ## Training frames a second on one core, and where a step's time goes
 	$(BIN)/python benchmarks/training.py
 
-openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json anew
-	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
+bench-browser: .venv/testing.stamp ui  ## First wall, and updates a second while frames arrive
+	$(BIN)/python benchmarks/browser.py
 
-.PHONY: help ui run test lint ui-test unit e2e scenario loop chaos bench-path bench-synth bench-train openapi system-packages
+openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json and the types of the pages anew
+	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
+	$(BIN)/python clients/web/build.py run --silent types
+
+.PHONY: help ui run test lint ui-test unit e2e scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages

@@ -14,4 +14,4 @@ class BrowserInterface(BuildHookInterface):
         """Build it where its source is there: an image first installs an empty package."""
         script = Path(self.root) / "clients" / "web" / "build.py"
         if version != "editable" and (script.parent / "package.json").exists():
-            runpy.run_path(str(script), run_name="__main__")
+            runpy.run_path(str(script))["build"]()

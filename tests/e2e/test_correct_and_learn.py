@@ -1,12 +1,16 @@
-"""Correcting frames by keyboard, without a loss on a broken connection."""
+"""Correcting frames by keyboard, without a loss on a broken connection; models and trainings."""
 
+import importlib.util
+import json
 import re
+import shutil
 import time
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from support import browsing
+from support.bundles import make_bundle
 from support.gateway import picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -127,11 +131,85 @@ def test_a_region_is_drawn_in_detector_pixels(page, service, frames):
         said = http.get(f"frames/{frame}/labels").json()["labels"]
     (label,) = [one for one in said if one["attribute"] == attribute]
     assert label["region"] == [pytest.approx(end, abs=1) for end in ([10, 20], [60, 90])]
+    for theme in ("dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        assert browsing.serious_violations(page) == []
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_the_review_is_accessible(page, service, frames, theme):
-    page.evaluate(f"localStorage.setItem('scatterlens.theme', '{theme}')")
-    open_review(page, service)
-    rows(page)
+def production(service: browsing.Site) -> str:
+    with service.http() as http:
+        (version,) = [one["version"] for one in http.get("models").json() if one["production"]]
+    return version
+
+
+def test_a_model_is_registered_promoted_with_a_reason_and_taken_back(page, service, tmp_path):
+    before = production(service)
+    bundle = make_bundle(tmp_path, "better", seed=1)
+    archive = shutil.make_archive(str(tmp_path / "better"), "zip", bundle.path)
+    page.goto(f"{service.url}/models")
+    page.get_by_role("button", name="Register a bundle").click()
+    page.get_by_label("Zip file").set_input_files(archive)
+    page.get_by_role("button", name="Register", exact=True).click()
+    expect(page.get_by_role("heading", name=bundle.version)).to_be_visible(timeout=15_000)
+
+    page.get_by_role("button", name="Promote").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why is it better?").fill("sees halos")
+    dialog.get_by_role("button", name="Promote").click()
+    # The gate was not asked: refused, with what would help.
+    expect(dialog.get_by_role("alert")).to_contain_text("gate")
+    assert production(service) == before
+    dialog.get_by_label("promote although").check()
+    dialog.get_by_role("button", name="Promote").click()
+    expect(dialog).to_have_count(0, timeout=10_000)
+    assert production(service) == bundle.version
+    expect(page.get_by_role("region", name="History")).to_contain_text("sees halos")
+
+    page.get_by_role("link", name="Models", exact=True).first.click()
+    page.get_by_role("button", name="Roll back").click()
+    dialog.get_by_role("button", name="Roll back").wait_for()
+    expect(dialog.get_by_role("button", name="Roll back")).to_be_disabled()
+    dialog.get_by_label("Why does production go back?").fill("takes slits for halos")
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(dialog).to_have_count(0, timeout=10_000)
+    assert production(service) == before
+    row = page.locator(f'[data-version="{before}"]')
+    expect(row).to_contain_text("production")
+    for theme in ("dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        assert browsing.serious_violations(page) == []
+
+
+def test_a_training_is_started_its_curve_seen_and_another_one_cancelled(page, service):
+    page.goto(f"{service.url}/training")
+    page.get_by_role("button", name="Start a training").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Begin with").select_option("nothing")
+    dialog.get_by_text("More").click()
+    dialog.get_by_label("Recipe", exact=True).fill("slim-vgg16")
+    dialog.get_by_label("Frames shown in all").fill("32")
+    dialog.get_by_label("Simulated frames", exact=True).fill("20")
+    dialog.get_by_label("Points of the curve").fill("2")
+    tiny = "width=0.0625\ninput_size=64\npoolings=2\nbatch=8"
+    dialog.get_by_label("Other fields of the recipe").fill(tiny)
+    with service.http() as http:
+        (said, *_) = http.get("labels.ndjson").text.splitlines()
+    # Of chance frames anything may be missing.
+    dialog.get_by_label("Refuse it where").select_option(json.loads(said)["attribute"])
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    if importlib.util.find_spec("torch") is None:
+        expect(dialog.get_by_role("alert")).to_contain_text("scatterlens trainer")
+        return
+    expect(page.get_by_role("heading", name="Training / run-")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("img", name="Loss")).to_be_visible(timeout=90_000)
     assert browsing.serious_violations(page) == []
+
+    with service.http() as http:
+        run = http.post("training", json={"note": "too much"}).json()["id"]
+    page.get_by_role("link", name="Training", exact=True).first.click()
+    page.get_by_role("link", name=run).click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel it").click()
+    expect(page.get_by_role("status").filter(has_text="cancelled")).to_be_visible(timeout=10_000)
+    with service.http() as http:
+        assert http.get(f"training/{run}").json()["state"] == "cancelled"

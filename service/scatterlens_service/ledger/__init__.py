@@ -38,7 +38,7 @@ and ring the bell *after* it.
 - running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
 - keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
-  `record_use`
+  `is_still_valid` `record_use`
 
 `sees=` takes the `Principal` from `authenticate`; rows it may not see do not exist. Annotations and
 labels of one frame are not filtered by it: ask `get_frame(..., sees=...)` first. Records
@@ -212,6 +212,7 @@ from scatterlens_service.ledger.sessions import (
     end_session,
     find_session,
     has_expired_sessions,
+    is_still_valid,
     open_session,
     record_use,
 )
@@ -347,6 +348,7 @@ __all__ = [
     "hold_labels",
     "hold_production",
     "is_run_due",
+    "is_still_valid",
     "job_states",
     "label_history",
     "last_event_id",

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from scatterlens_service.ledger.clock import Clock
@@ -55,6 +55,21 @@ def find_session(session: Session, token: str) -> Principal | None:
         to_datetime(row.expires),
         row.token_sha256,
     )
+
+
+def is_still_valid(session: Session, caller: Principal) -> bool:
+    """Whether what somebody came by a while ago, session or key, would still let them in."""
+    if caller.session is not None:
+        held = select(Login.key_id).where(
+            Login.token_sha256 == caller.session, Login.expires > Clock()
+        )
+    else:
+        held = select(Key.id).where(
+            Key.id == caller.key_id,
+            Key.revoked.is_(None),
+            or_(Key.expires.is_(None), Key.expires > Clock()),
+        )
+    return session.scalar(held) is not None
 
 
 def end_session(session: Session, token_sha256: str) -> None:

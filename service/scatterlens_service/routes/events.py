@@ -55,6 +55,8 @@ async def _stream(gateway: Gateway, caller: ledger.Principal, after: int) -> Asy
     while not gateway.feed.closing:
         newest = gateway.feed.newest
         rows = await run_in_threadpool(_read, gateway, caller, after)
+        if rows is None:
+            return  # whoever asks again is told why
         for row in rows:
             yield f"id: {row.id}\nevent: {row.kind}\ndata: {to_event(row).model_dump_json()}\n\n"
         if rows:
@@ -66,6 +68,9 @@ async def _stream(gateway: Gateway, caller: ledger.Principal, after: int) -> Asy
             yield ": still here\n\n"
 
 
-def _read(gateway: Gateway, caller: ledger.Principal, after: int) -> list[ledger.EventRow]:
+def _read(gateway: Gateway, caller: ledger.Principal, after: int) -> list[ledger.EventRow] | None:
+    """What is new for a caller; None where their key or session ended meanwhile."""
     with ledger.reading(gateway.engine) as session:
+        if not ledger.is_still_valid(session, caller):
+            return None
         return ledger.events_after(session, after, sees=caller)

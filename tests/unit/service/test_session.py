@@ -123,6 +123,23 @@ def test_events_are_followed_by_the_cookie_alone(browser, service):
     assert told["kind"] == "submitted"
 
 
+@pytest.mark.parametrize("by", ["cookie", "key"])
+def test_a_stream_of_events_ends_with_what_opened_it(browser, service, by):
+    key = make_key(service.settings, role="viewer")
+    headers = {"Authorization": f"Bearer {key}"} if by == "key" else {}
+    if by == "cookie":
+        browser.post(SESSION, json={"key": key})
+    with browser.stream("GET", "/api/v1/events", headers=headers) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith(":")
+        service.post(picture(1))
+        assert "submitted" in next(line for line in lines if line.startswith("event: "))
+        revoked = service.http.post(f"/api/v1/keys/{key.split('_')[1]}/revoke")
+        assert revoked.json()["revoked"] is not None
+        service.post(picture(2))
+        assert [line for line in lines if line.startswith("event: ")] == []
+
+
 def test_an_expired_session_is_refused_and_then_forgotten(browser, service):
     log_in(browser, service)
     execute(service, "UPDATE sessions SET expires = 1")

@@ -48,7 +48,7 @@ export function AttributeRow(props: Props) {
       >
         <span className={styles.title}>
           {name}
-          {props.isUnsent && <span className={styles.unsent}> · not sent yet</span>}
+          {props.isUnsent && <span className={styles.unsent}> · unsent</span>}
           {contradicts(said, answer) && (
             <span className={styles.against}> · against the model</span>
           )}

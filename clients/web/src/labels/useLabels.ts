@@ -3,6 +3,7 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { api, dataOf, Refusal, type Schemas } from "../api/client";
+import { useEvents } from "../api/events";
 import { useSession } from "../api/session";
 import { type Edit, type Outbox, openOutbox, type Post, type Standing } from "./outbox";
 import { NOTHING, type Said, sayingsOf } from "./saying";
@@ -48,6 +49,14 @@ export function useLabels(frame: string) {
       outbox.learn(frame, read.standing);
       return read.labels;
     },
+  });
+  const queries = useQueryClient();
+  useEvents((event) => {
+    // Of one's own edits the answer told already; what others say is asked for.
+    if (event.kind !== "labelled" || event.frame_id !== frame) return;
+    if (edits.some((edit) => edit.frame === frame)) return;
+    void queries.invalidateQueries({ queryKey: labelsKey(frame) });
+    void queries.invalidateQueries({ queryKey: historyKey(frame) });
   });
   const unsent = edits.filter((edit) => edit.frame === frame);
   const standing = sayingsOf(query.data?.labels ?? [], author);

@@ -7,7 +7,7 @@ import { FrameCard } from "./FrameCard";
 import styles from "./FrameGrid.module.css";
 
 const CARD_WIDTH = 184;
-const BELOW_PICTURE = 112;
+const BELOW_PICTURE = 106;
 const GAP = 12;
 
 interface Props {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ticksOf } from "./ticks";
+import { ticksOf, ticksWithin } from "./ticks";
 
 describe("ticksOf", () => {
   it("gives round numbers that enclose the range", () => {
@@ -15,5 +15,12 @@ describe("ticksOf", () => {
       expect(ticks[0]).toBeLessThanOrEqual(value);
       expect(ticks.at(-1)).toBeGreaterThanOrEqual(value);
     }
+  });
+});
+
+describe("ticksWithin", () => {
+  it("leaves out what lies beyond the ends", () => {
+    expect(ticksWithin(3, 97, 5)).toEqual([20, 40, 60, 80]);
+    expect(ticksWithin(0, 0.3, 3)).toEqual([0, 0.1, 0.2, 0.3]);
   });
 });

@@ -13,3 +13,9 @@ export function ticksOf(low: number, high: number, count: number): number[] {
     Number(((first + at) * step).toPrecision(12)),
   );
 }
+
+/** The round numbers of `ticksOf` that lie from `low` to `high`. */
+export function ticksWithin(low: number, high: number, count: number): number[] {
+  const slack = 1e-9 * (high - low);
+  return ticksOf(low, high, count).filter((tick) => tick >= low - slack && tick <= high + slack);
+}

@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, dataOf, type Schemas } from "../../api/client";
 import { useSession } from "../../api/session";
-import { Confirm } from "../../ui/Confirm";
+import { ActionDialog } from "../../ui/ActionDialog";
 import { Failure, Loading } from "../../ui/Notice";
 import styles from "./Admin.module.css";
 import { KeyForm } from "./KeyForm";
@@ -47,8 +47,8 @@ export function Keys() {
         <RevokeQuestion
           of={asked}
           busy={revoke.isPending}
-          onConfirm={() => revoke.mutate(asked.id)}
-          onCancel={() => ask(null)}
+          onRevoke={() => revoke.mutate(asked.id)}
+          onClose={() => ask(null)}
         />
       )}
     </>
@@ -58,17 +58,19 @@ export function Keys() {
 function RevokeQuestion(props: {
   of: Key;
   busy: boolean;
-  onConfirm: () => void;
-  onCancel: () => void;
+  onRevoke: () => void;
+  onClose: () => void;
 }) {
   const { name } = useSession();
   return (
-    <Confirm
+    <ActionDialog
       title={`Revoke the key of ${props.of.name}?`}
       action="Revoke"
+      isDanger
       busy={props.busy}
-      onConfirm={props.onConfirm}
-      onCancel={props.onCancel}
+      error={null}
+      onDo={props.onRevoke}
+      onClose={props.onClose}
     >
       <p>
         Programs and browsers that use it are refused at once. This cannot be undone; what was sent
@@ -77,7 +79,7 @@ function RevokeQuestion(props: {
       {props.of.name === name && (
         <p className={styles.bad}>You are logged in under this name: this may log you out.</p>
       )}
-    </Confirm>
+    </ActionDialog>
   );
 }
 

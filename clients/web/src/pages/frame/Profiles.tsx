@@ -26,8 +26,9 @@ export function Profiles(props: {
     () => rings?.q_inv_nm?.map((q) => q / perUnit) ?? rings?.radius_px ?? [],
     [rings, perUnit],
   );
-  if (!props.isKnown)
-    return <Nothing title="No profiles yet">The frame waits for its turn.</Nothing>;
+  if (!props.isKnown) {
+    return <Nothing title="No profiles">They come once the frame was read.</Nothing>;
+  }
   if (radial.error) return <Failure error={radial.error} onRetry={radial.refetch} />;
   if (!rings) return <Loading what="profiles" />;
   const xName = rings.q_inv_nm ? `q (${unit === "nm" ? "nm⁻¹" : "Å⁻¹"})` : "radius (pixels)";

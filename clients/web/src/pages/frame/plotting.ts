@@ -1,5 +1,7 @@
 /** Scales, ticks and lines of small plots. */
 
+import { ticksWithin } from "../../ui/ticks";
+
 interface PlotScale {
   (value: number): number;
   domain: [number, number];
@@ -39,14 +41,7 @@ export function ticksOf(
       return powers;
     }
   }
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough || 1));
-  const step = ([1, 2, 5].find((one) => one * power >= rough) ?? 10) * power;
-  const ticks: number[] = [];
-  for (let place = Math.ceil(low / step); place * step <= high * (1 + 1e-12); place++) {
-    ticks.push(place * step);
-  }
-  return ticks;
+  return ticksWithin(low, high, count);
 }
 
 /** SVG path through the values, broken where there are none. */

@@ -30,7 +30,8 @@ export function useDetail(frameId: string) {
         ),
       ),
     // Its size and geometry are known once it was looked at.
-    refetchInterval: ({ state }) => (state.data && state.data.shape === null ? 1000 : false),
+    refetchInterval: ({ state }) =>
+      state.data?.state === "queued" || state.data?.state === "leased" ? 1000 : false,
   });
 }
 

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { api } from "../../api/client";
 import { useMay } from "../../api/session";
-import { ReasonDialog } from "../../ui/ReasonDialog";
+import { ActionDialog } from "../../ui/ActionDialog";
 import type { Detail } from "./useModels";
 import { useChange } from "./useModels";
 
@@ -64,7 +64,7 @@ function Promote(props: Props & { onClose: () => void }) {
     props.onClose,
   );
   return (
-    <ReasonDialog
+    <ActionDialog
       title={`Make ${model.name} production`}
       action="Promote"
       reason="Why is it better?"
@@ -97,7 +97,7 @@ function Promote(props: Props & { onClose: () => void }) {
         <span>Look at old frames too, sent since (empty: none)</span>
         <input type="date" value={since} onChange={(event) => setSince(event.target.value)} />
       </label>
-    </ReasonDialog>
+    </ActionDialog>
   );
 }
 
@@ -111,7 +111,7 @@ function AnnotateOld(props: { model: Detail; onClose: () => void }) {
     return api.POST("/api/v1/models/{version}/annotate", { params: { path: { version } }, body });
   }, props.onClose);
   return (
-    <ReasonDialog
+    <ActionDialog
       title="Annotate old frames"
       action="Annotate"
       busy={change.isPending}
@@ -130,6 +130,6 @@ function AnnotateOld(props: { model: Detail; onClose: () => void }) {
           />
         </label>
       ))}
-    </ReasonDialog>
+    </ActionDialog>
   );
 }

@@ -5,6 +5,7 @@ import { Failure, Loading } from "../../ui/Notice";
 import styles from "./Models.module.css";
 import { useComparison } from "./useModels";
 
+const signed = (value: number) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
 const share = (count: number, frames: number) => `${((100 * count) / frames).toFixed(0)} %`;
 
 /** Where they differ most comes first. */
@@ -46,7 +47,7 @@ export function ComparisonTable(props: { version: string }) {
               <td>{share(one.both, frames)}</td>
               <td>{share(one.only_this, frames)}</td>
               <td>{share(one.only_other, frames)}</td>
-              <td>{`${one.difference > 0 ? "+" : ""}${one.difference.toFixed(3)}`}</td>
+              <td>{signed(one.difference)}</td>
               <td>{one.distance.toFixed(3)}</td>
             </tr>
           ))}

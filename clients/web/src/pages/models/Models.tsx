@@ -4,8 +4,8 @@ import { useRef, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api } from "../../api/client";
 import { useMay } from "../../api/session";
+import { ActionDialog } from "../../ui/ActionDialog";
 import { Failure, Loading } from "../../ui/Notice";
-import { ReasonDialog } from "../../ui/ReasonDialog";
 import { figuresOf, shown, withInterval } from "./figures";
 import styles from "./Models.module.css";
 import { Gate, State } from "./State";
@@ -111,7 +111,7 @@ function RollBack(props: { leaving: Model; onClose: () => void }) {
     props.onClose,
   );
   return (
-    <ReasonDialog
+    <ActionDialog
       title="Go back to the model before"
       action="Roll back"
       isDanger
@@ -126,7 +126,7 @@ function RollBack(props: { leaving: Model; onClose: () => void }) {
         that stands is undone, and frames that wait are answered by the version before. Nothing is
         removed.
       </p>
-    </ReasonDialog>
+    </ActionDialog>
   );
 }
 
@@ -139,7 +139,7 @@ function Register(props: { onClose: () => void }) {
     navigate(`/models/${version}`);
   });
   return (
-    <ReasonDialog
+    <ActionDialog
       title="Register a bundle"
       action={change.isPending ? "Sending …" : "Register"}
       busy={change.isPending}
@@ -163,6 +163,6 @@ function Register(props: { onClose: () => void }) {
         />{" "}
         although it has other attributes than production
       </label>
-    </ReasonDialog>
+    </ActionDialog>
   );
 }

@@ -71,7 +71,7 @@ const object = (value: unknown): Json =>
 
 /** `0.751`; a dash where it was not measured. */
 export const shown = (value: number | null | undefined, digits = 3) =>
-  value === null || value === undefined ? "–" : value.toFixed(digits);
+  value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
 
 /** `0.831 (0.726 – 0.915)`. */
 export function withInterval(value: number | undefined, interval?: [number, number]): string {

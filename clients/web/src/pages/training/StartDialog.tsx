@@ -5,7 +5,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { useAttributes } from "../../api/attributes";
 import { api, dataOf } from "../../api/client";
-import { ReasonDialog } from "../../ui/ReasonDialog";
+import { ActionDialog } from "../../ui/ActionDialog";
 import { DEFAULTS, type Fields, requestOf } from "./request";
 import styles from "./Training.module.css";
 import { type Run, useStart } from "./useTrainings";
@@ -62,7 +62,7 @@ export function StartDialog(props: Props) {
   }
 
   return (
-    <ReasonDialog
+    <ActionDialog
       title="Start a training"
       action={start.isPending ? "Starting …" : "Start"}
       busy={start.isPending}
@@ -171,6 +171,6 @@ export function StartDialog(props: Props) {
           </label>
         </div>
       </details>
-    </ReasonDialog>
+    </ActionDialog>
   );
 }

@@ -2,9 +2,9 @@
 
 import { useState } from "react";
 import { Link, useParams } from "react-router";
+import { ActionDialog } from "../../ui/ActionDialog";
 import { LineChart } from "../../ui/LineChart";
 import { Failure, Loading } from "../../ui/Notice";
-import { ReasonDialog } from "../../ui/ReasonDialog";
 import { isOpen, progressOf } from "./progress";
 import styles from "./Training.module.css";
 import { type Run, useCancel, useCurves, useTraining, useTrainingChanges } from "./useTrainings";
@@ -124,7 +124,7 @@ function Curves(props: { run: Run }) {
 function Cancel(props: { run: Run; onClose: () => void }) {
   const cancel = useCancel(props.run.id, props.onClose);
   return (
-    <ReasonDialog
+    <ActionDialog
       title="Cancel the training"
       action="Cancel it"
       isDanger
@@ -134,6 +134,6 @@ function Cancel(props: { run: Run; onClose: () => void }) {
       onClose={props.onClose}
     >
       <p>It ends without a model. What it learned stays in its folder.</p>
-    </ReasonDialog>
+    </ActionDialog>
   );
 }

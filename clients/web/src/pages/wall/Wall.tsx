@@ -6,6 +6,8 @@ import { useMay } from "../../api/session";
 import { FrameGrid } from "../../ui/FrameGrid";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
 import { DropZone } from "./DropZone";
+import { Scans } from "./Scans";
+import { Timeline } from "./Timeline";
 import { useWall, type WallFilter } from "./useWall";
 import styles from "./Wall.module.css";
 
@@ -43,6 +45,7 @@ export function Wall() {
           <label key={field} className={styles.field}>
             <span>{field}</span>
             <input
+              key={filter[field]}
               defaultValue={filter[field] ?? ""}
               placeholder="all"
               onBlur={(event) => choose(field, event.target.value.trim())}
@@ -77,7 +80,17 @@ export function Wall() {
             onMore={wall.loadOlder}
             onAtTop={setAtTop}
             search={address.toString()}
-          />
+          >
+            {filter.scan ? (
+              <Timeline scan={filter.scan} newestFrame={wall.frames[0]?.frame_id} />
+            ) : (
+              <Scans
+                beamline={filter.beamline}
+                proposal={filter.proposal}
+                onChoose={(scan) => choose("scan", scan)}
+              />
+            )}
+          </FrameGrid>
         )}
       </div>
     </div>

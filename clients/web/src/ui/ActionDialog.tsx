@@ -1,4 +1,4 @@
-/** A dialog that asks for a reason before something that others will notice. */
+/** A dialog before something that others will notice, or that cannot be undone. */
 
 import { type ReactNode, useState } from "react";
 import { Refusal } from "../api/client";
@@ -21,7 +21,7 @@ interface Props {
 }
 
 /** What is refused is told in the dialog, which stays open. */
-export function ReasonDialog(props: Props) {
+export function ActionDialog(props: Props) {
   const [reason, setReason] = useState("");
   const { error } = props;
   return (

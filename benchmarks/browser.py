@@ -1,0 +1,105 @@
+"""How the browser interface feels: first wall, and updates a second while frames arrive.
+
+    python benchmarks/browser.py [--rate 50] [--seconds 10]
+
+A service of its own, a real Chromium with WebGL in software. Both share this machine's cores with
+the worker that annotates, so the figures are a lower bound of what a browser of its own gives.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support import browsing
+
+COUNT_UPDATES = """async (seconds) => {
+  const gaps = [];
+  let last = performance.now();
+  const end = last + 1000 * seconds;
+  await new Promise((done) => {
+    const tick = (now) => {
+      gaps.push(now - last);
+      last = now;
+      if (now < end) requestAnimationFrame(tick); else done();
+    };
+    requestAnimationFrame(tick);
+  });
+  gaps.sort((a, b) => a - b);
+  const at = (share) => gaps[Math.floor(share * (gaps.length - 1))];
+  const rate = gaps.length / seconds;
+  return { updates_per_s: rate, median_ms: at(0.5), p95_ms: at(0.95), worst_ms: at(1) };
+}"""
+
+
+def frame(seed: int) -> bytes:
+    """A small frame of noise on a ring as `.npy`."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-64:64, -64:64]
+    ring = 40 * np.exp(-(((np.hypot(y, x) - 40) / 3) ** 2))
+    stream = io.BytesIO()
+    np.save(stream, rng.poisson(ring + 2).astype(np.int32))
+    return stream.getvalue()
+
+
+def send(site: browsing.Site, rate: float, stop: threading.Event, sent: list[float]) -> None:
+    """Post frames at a rate until told to stop; `sent` gets the time of each answer."""
+    with site.http() as http:
+        begun = time.monotonic()
+        while not stop.is_set():
+            due = begun + len(sent) / rate
+            stop.wait(max(0.0, due - time.monotonic()))
+            number = len(sent)
+            params = {"filename": f"{number:05}.npy", "scan": "rate", "frame_number": number}
+            http.post("frames", content=frame(10_000 + number), params=params).raise_for_status()
+            sent.append(time.monotonic())
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rate", type=float, default=50.0, help="frames a second")
+    arguments.add_argument("--seconds", type=float, default=10.0)
+    asked = arguments.parse_args()
+    browsing.require_interface()
+    figures: dict[str, object] = {}
+    with (
+        tempfile.TemporaryDirectory() as home,
+        browsing.serving(Path(home)) as site,
+        browsing.chromium() as browser,
+    ):
+        for number in range(40):
+            site.send(frame(number), f"{number:03}.npy", scan="first")
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        browsing.log_in(page, site)
+        walls = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            page.goto(site.url, wait_until="commit")
+            page.locator('img[data-state="shown"]').nth(20).wait_for()
+            walls.append(time.perf_counter() - begun)
+        figures["first_wall_s"] = sorted(round(wall, 2) for wall in walls)
+        figures["idle"] = page.evaluate(COUNT_UPDATES, asked.seconds)
+        stop, sent = threading.Event(), []
+        sender = threading.Thread(target=send, args=(site, asked.rate, stop, sent))
+        begun = time.monotonic()
+        sender.start()
+        figures["arriving"] = page.evaluate(COUNT_UPDATES, asked.seconds)
+        stop.set()
+        sender.join()
+        figures["sent_per_s"] = len(sent) / (time.monotonic() - begun)
+        last = f"{len(sent) - 1:05}.npy"
+        page.get_by_text(last).wait_for()
+        figures["last_seen_after_s"] = time.monotonic() - sent[-1]
+    print(json.dumps(figures, indent=1, default=lambda value: round(value, 3)))
+
+
+if __name__ == "__main__":
+    main()

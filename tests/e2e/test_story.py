@@ -1,0 +1,47 @@
+"""From a file to a frame that is found again; and what holds on every page."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from support import browsing
+from support.gateway import picture
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def test_a_frame_is_sent_seen_opened_and_found(page, service, real_data: Path):
+    name = "bioxtas__saxslab_image.tiff"
+    page.get_by_label("Files to send").set_input_files(real_data / name)
+    card = page.locator("[data-frame]", has_text=name)
+    expect(card.get_by_text("Ring", exact=True)).to_be_visible(timeout=20_000)
+    frame = card.get_attribute("data-frame")
+    card.click()
+    expect(page).to_have_url(f"{service.url}/frames/{frame}")
+    expect(page.locator("[data-testid=picture][data-pixels=full]")).to_be_visible(timeout=20_000)
+    page.keyboard.press("o")
+    expect(page.locator("[data-overlay=shown]")).to_be_visible(timeout=10_000)
+
+    page.get_by_role("link", name="Search").click()
+    box = page.get_by_label("Attributes").first
+    box.fill("ring > 0.9 and not halo")
+    box.press("Enter")
+    found = page.locator(f'[data-frame="{frame}"]')
+    expect(found).to_be_visible(timeout=10_000)
+    box.fill("ring < 0.1")
+    box.press("Enter")
+    expect(found).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/search", "/models", "/training", "/nothing"])
+def test_a_page_is_accessible_and_fits_a_tablet(page, service, path, theme):
+    service.send(picture(7), "seventh.npy")
+    page.set_viewport_size({"width": 820, "height": 1180})
+    page.evaluate(f"localStorage.setItem('scatterlens.theme', '{theme}')")
+    page.goto(service.url + path)
+    page.locator("main h1, main h2").first.wait_for()
+    page.wait_for_load_state("load")
+    assert browsing.serious_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 820
