@@ -14,6 +14,7 @@ const Model = lazy(() => import("./pages/models/Model"));
 const Training = lazy(() => import("./pages/training/Training"));
 const Trainings = lazy(() => import("./pages/training/Trainings"));
 const Review = lazy(() => import("./pages/review/Review"));
+const Search = lazy(() => import("./pages/search/Search"));
 const Admin = lazy(() => import("./pages/admin/Admin"));
 
 /** All pages; without a session the login alone. */
@@ -29,6 +30,7 @@ export function App() {
           <Routes>
             <Route index element={<Wall />} />
             <Route path="frames/:frameId" element={<Frame />} />
+            <Route path="search" element={<Search />} />
             <Route path="review" element={<Review />} />
             <Route path="models" element={<Models />} />
             <Route path="models/:version" element={<Model />} />

@@ -11,6 +11,7 @@ interface Page {
 
 export const PAGES: Page[] = [
   { to: "/", name: "Live" },
+  { to: "/search", name: "Search" },
   { to: "/review", name: "Review" },
   { to: "/models", name: "Models" },
   { to: "/training", name: "Training", scope: "train:run" },

@@ -1,0 +1,122 @@
+/** Finding frames: by what is seen in them, how they were sent, or one that they are like. */
+
+import { useSearchParams } from "react-router";
+import { Refusal } from "../../api/client";
+import { FrameGrid } from "../../ui/FrameGrid";
+import { Failure, Loading, Nothing } from "../../ui/Notice";
+import { type Asked, readAsked, writeAsked } from "./asked";
+import { Filters } from "./Filters";
+import { QueryBox } from "./QueryBox";
+import { SavedSearches } from "./SavedSearches";
+import styles from "./Search.module.css";
+import { useCount, useFound, useSimilar } from "./useSearch";
+
+const EXPORTS = [
+  ["frames.csv", "CSV"],
+  ["annotations.ndjson", "JSON lines"],
+] as const;
+
+/** Page at `/search`; the search is the address. */
+export default function Search() {
+  const [address, setAddress] = useSearchParams();
+  const similar = address.get("similar");
+  const asked = readAsked(address);
+  const ask = (change: Asked) =>
+    setAddress(writeAsked(readAsked(new URLSearchParams(writeAsked({ ...asked, ...change })))));
+  if (similar !== null) return <Similar frameId={similar} />;
+  return <Found asked={asked} onAsk={ask} />;
+}
+
+function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
+  const { asked, onAsk } = props;
+  const found = useFound(asked, true);
+  const count = useCount(asked, !found.error);
+  const address = writeAsked(asked);
+  // What is wrong with the query stands below its box, where it is mended.
+  const misread = found.error instanceof Refusal && found.error.status === 422;
+  const nothing = found.frames.length === 0;
+  return (
+    <div className={styles.page}>
+      <div className={styles.head}>
+        <div className={styles.bar}>
+          <h1>Search</h1>
+          <span className="muted" role="status">
+            {count.data &&
+              `${count.data.exact ? "" : "at least "}${number(count.data.count)} frames`}
+          </span>
+          <span className={styles.gap} />
+          {EXPORTS.map(([path, name]) => (
+            <a key={path} className="button" href={`/api/v1/${path}?${address}`} download={path}>
+              {name}
+            </a>
+          ))}
+          <SavedSearches query={address} />
+        </div>
+        <QueryBox
+          value={asked.query ?? ""}
+          problem={misread ? found.error?.message : undefined}
+          onAsk={(query) => onAsk({ query: query || undefined })}
+        />
+        <Filters asked={asked} onChange={onAsk} />
+      </div>
+      <div className={styles.frames}>
+        {found.error && nothing ? (
+          misread ? (
+            <Nothing title="The query cannot be read">What is wrong stands below its box.</Nothing>
+          ) : (
+            <Failure error={found.error} onRetry={found.refetch} />
+          )
+        ) : nothing && (found.isFetching || found.hasNextPage) ? (
+          <Loading what="frames" />
+        ) : nothing ? (
+          <Nothing title="No frame fits">
+            Take a filter away, or ask for lower probabilities.
+          </Nothing>
+        ) : (
+          <FrameGrid
+            frames={found.frames}
+            hasMore={found.hasNextPage && !found.isFetching}
+            onMore={found.fetchNextPage}
+            search={address}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Similar(props: { frameId: string }) {
+  const { data, error, refetch } = useSimilar(props.frameId);
+  const frames = data?.items.map((item) => item.frame) ?? [];
+  return (
+    <div className={styles.page}>
+      <div className={styles.head}>
+        <div className={styles.bar}>
+          <h1>Similar frames</h1>
+          <span className="muted" role="status">
+            {data && `the likest of ${number(data.compared)} frames, the likest first`}
+          </span>
+          <span className={styles.gap} />
+          <a className="button" href="/search">
+            Search
+          </a>
+        </div>
+      </div>
+      <div className={styles.frames}>
+        {error ? (
+          <Failure error={error} onRetry={refetch} />
+        ) : data === undefined ? (
+          <Loading what="similar frames" />
+        ) : frames.length === 0 ? (
+          <Nothing title="No other frame to compare">
+            Frames that the model annotates from now on are compared.
+          </Nothing>
+        ) : (
+          <FrameGrid frames={frames} />
+        )}
+      </div>
+    </div>
+  );
+}
+
+const number = (count: number) => count.toLocaleString("en");
