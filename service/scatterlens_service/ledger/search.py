@@ -16,7 +16,13 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
-from scatterlens_service.ledger.conditions import few_frames, fits, sent_as, with_findings
+from scatterlens_service.ledger.conditions import (
+    FEW,
+    few_frames,
+    fits,
+    sent_as,
+    with_findings,
+)
 from scatterlens_service.ledger.findings import unpack_probability
 from scatterlens_service.ledger.frames import frames_as_sent
 from scatterlens_service.ledger.query import Condition
@@ -234,25 +240,16 @@ def _newest_of_each(search: _Search, hits: Sequence[_Hit]) -> list[_Hit]:
 
 def _among(search: _Search, frame_ids: Sequence[str], after: Place | None) -> list[_Hit]:
     """All hits among few frames, in their order."""
-    rows = search.session.execute(
-        select(
-            Submission.id,
-            Submission.frame_id,
-            Submission.frame_number,
-            Finding.annotation_id,
-            Finding.novelty,
-            Finding.probabilities,
-        )
-        .outerjoin(
-            Finding,
-            and_(Finding.submission_id == Submission.id, Finding.model_version == search.version),
-        )
-        .where(
-            Submission.frame_id.in_(frame_ids),
-            sent_as(Submission, search.wanted, search.sees),
-            fits(search.wanted, search.version),
-        )
-    ).all()
+    rows = _of_frames(
+        search,
+        frame_ids,
+        Submission.id,
+        Submission.frame_id,
+        Submission.frame_number,
+        Finding.annotation_id,
+        Finding.novelty,
+        Finding.probabilities,
+    )
     hits = [
         _Hit(row.id, row.frame_id, place)
         for row in rows
@@ -265,6 +262,23 @@ def _among(search: _Search, frame_ids: Sequence[str], after: Place | None) -> li
         return hits
     first = (sign * after.value, sign * after.id)
     return [hit for hit in hits if (sign * hit.place.value, sign * hit.place.id) > first]
+
+
+def _of_frames(search: _Search, frame_ids: Sequence[str], *columns: Any) -> Sequence[Any]:
+    """All submissions of these frames that fit, oldest first."""
+    sent = select(Submission.id).where(
+        Submission.frame_id.in_(frame_ids), sent_as(Submission, search.wanted, search.sees)
+    )
+    ids = search.session.scalars(sent).all()
+    finding = and_(
+        Finding.submission_id == Submission.id,
+        Finding.model_version == search.version,
+        # Said twice, for SQLite: it would begin with all findings of the version.
+        Finding.submission_id.in_(ids),
+    )
+    query = select(*columns).outerjoin(Finding, finding).where(Submission.id.in_(ids))
+    fitting = query.where(fits(search.wanted, search.version)).order_by(Submission.id)
+    return search.session.execute(fitting).all()
 
 
 def _place_of(order: Order, row: Any) -> Place | None:
@@ -357,31 +371,22 @@ def _walk_annotations(search: _Search, place: Place | None, portion: int, need: 
         select(id_.label("id"), figure.label("figure"))
         .where(along)
         .order_by(figure.desc(), id_.desc())
-        .limit(min(portion, 2_000))
+        .limit(min(portion, FEW))
     ).all()
-    annotation = Annotation.id.in_([row.id for row in slice_])
-    rows = search.session.execute(
-        select(Annotation.id, Annotation.frame_id, func.max(Submission.id).label("submission_id"))
-        .join(Submission, Submission.frame_id == Annotation.frame_id)
-        .join(
-            Finding,
-            and_(Finding.submission_id == Submission.id, Finding.model_version == search.version),
-        )
-        .where(
-            annotation,
+    of_frame = search.session.execute(
+        select(Annotation.frame_id, Annotation.id).where(
+            Annotation.id.in_([row.id for row in slice_]),
             Annotation.model_version == search.version,
-            sent_as(Submission, search.wanted, search.sees),
-            fits(search.wanted, search.version),
         )
-        .group_by(Annotation.id, Annotation.frame_id)
-    ).all()
-    fitting = {row.id: row for row in rows}
-    hits = [
-        _Hit(row.submission_id, row.frame_id, Place(part.figure, part.id))
-        for part in slice_
-        if (row := fitting.get(part.id)) is not None
-    ][:need]
-    whole = len(slice_) < min(portion, 2_000)
+    )
+    newest: dict[int, _Hit] = {}
+    annotations = {row.frame_id: row.id for row in of_frame}
+    figures = {row.id: row.figure for row in slice_}
+    for row in _of_frames(search, list(annotations), Submission.id, Submission.frame_id):
+        id_of = annotations[row.frame_id]
+        newest[id_of] = _Hit(row.id, row.frame_id, Place(figures[id_of], id_of))
+    hits = [newest[row.id] for row in slice_ if row.id in newest][:need]
+    whole = len(slice_) < min(portion, FEW)
     return _Portion(hits, None if whole else Place(slice_[-1].figure, slice_[-1].id))
 
 
