@@ -52,8 +52,9 @@ class _HashedFiles(StaticFiles):
 def add_page(app: FastAPI) -> None:
     """Serve the interface and its parts."""
     app.include_router(router)
-    app.mount("/assets", _HashedFiles(directory=_FOLDER / "assets", check_dir=False))
-    app.mount("/public", StaticFiles(directory=_FOLDER / "public", check_dir=False))
+    if _FOLDER.is_dir():
+        app.mount("/assets", _HashedFiles(directory=_FOLDER / "assets"))
+        app.mount("/public", StaticFiles(directory=_FOLDER / "public"))
 
 
 class GuardHeaders:

@@ -69,11 +69,11 @@ function Thumbnail(props: { frameId: string }) {
   );
 }
 
-/** `14:03:21`, with the date where it is not today's. */
+/** `14:03:21`; day and minute where it is not today. */
 function timeOfDay(iso: string): string {
   const time = new Date(iso);
   const clock = time.toLocaleTimeString([], { hour12: false });
-  return time.toDateString() === new Date().toDateString()
-    ? clock
-    : `${time.toISOString().slice(0, 10)} ${clock}`;
+  if (time.toDateString() === new Date().toDateString()) return clock;
+  const day = time.toLocaleDateString([], { day: "numeric", month: "short" });
+  return `${day} ${clock.slice(0, 5)}`;
 }

@@ -20,7 +20,7 @@ interface Props {
 const WIDTH = 480;
 const HEIGHT = 220;
 const LEFT = 52;
-const RIGHT = 12;
+const RIGHT = 24;
 const TOP = 12;
 const BOTTOM = 40;
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "10 4", "1 3"];

@@ -98,6 +98,9 @@ function KnownFrame(props: { frame: Known }) {
         <span className={styles.gap} />
         <Step to={previous && `/frames/${previous}${list}`} name="Previous" sign="‹" hint="[" />
         <Step to={next && `/frames/${next}${list}`} name="Next" sign="›" hint="]" />
+        <Link className="button" to={`/search?similar=${frameId}`}>
+          Similar
+        </Link>
         <button
           type="button"
           aria-pressed={panes.length > 1}
