@@ -6,13 +6,14 @@ import time
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from scatterlens.schemas import State
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.stored import unpack
 from scatterlens_service import ledger
 from scatterlens_service.ledger import ModelVersion
+from scatterlens_service.ledger.tables import Table
 from scatterlens_worker.check import is_alive
 from scatterlens_worker.drain import drain, work_one_batch
 from scatterlens_worker.polling import poll_forever
@@ -66,8 +67,8 @@ def test_a_refused_file_fails_with_its_reason_and_its_neighbours_are_as_without_
     drain(runtime)
     first = state_of(runtime, alone).scores
     with ledger.writing(runtime.engine) as session:
-        for table in ("scores", "annotations", "events", "jobs", "submissions", "frames"):
-            session.execute(text(f"DELETE FROM {table}"))
+        for table in reversed(Table.metadata.sorted_tables):
+            session.execute(delete(table))
     bad = send(b"this is no picture, whatever its name says")
     good = send(picture(1))
     other = send(picture(2))
