@@ -159,13 +159,15 @@ def test_a_disk_that_is_full_blames_no_frame(runtime, send, monkeypatch):
 
 def test_a_bundle_installed_later_is_served_without_a_restart(runtime, send, settings):
     late = make_bundle(settings.bundle_folder, "late", seed=1)
-    send(picture(1), ModelVersion(late.name, late.version))
+    frame = send(picture(1), ModelVersion(late.name, late.version))
     assert late.version not in runtime.sessions
     drain(runtime)
     drain(runtime)
-    assert late.version in runtime.sessions
     with ledger.reading(runtime.engine) as session:
         assert ledger.queue_status(session).queued == 0
+        answer = ledger.get_annotation(session, frame, late.version)
+    assert answer is not None
+    assert answer.state is State.DONE
 
 
 def test_a_damaged_bundle_is_refused_and_its_jobs_wait(runtime, send, settings):
