@@ -35,7 +35,7 @@ def test_a_frame_is_sent_seen_opened_and_found(page, service, real_data: Path):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("path", ["/search", "/models", "/training", "/nothing"])
+@pytest.mark.parametrize("path", ["/search", "/models", "/training", "/search/nothing"])
 def test_a_page_is_accessible_and_fits_a_tablet(page, service, path, theme):
     service.send(picture(7), "seventh.npy")
     page.set_viewport_size({"width": 820, "height": 1180})
