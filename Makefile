@@ -36,7 +36,7 @@ run: .venv/serving.stamp ui  ## Serve on this machine: gateway, worker, SQLite, 
 system-packages:
 	deploy/test-packages.sh
 
-test: system-packages lint ui-test unit e2e scenario  ## Everything that CI checks
+test: system-packages lint ui-test ui unit e2e scenario  ## Everything that CI checks
 
 lint: .venv/testing.stamp  ## Style, types, import contracts
 	$(BIN)/ruff check .
