@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Frame, withNewest, withOlder } from "./newest";
+import { type Frame, type Listed, pageWithFrames, withNewest, withOlder } from "./newest";
 
 function frame(id: string, tags: string[] = []): Frame {
   return {
@@ -47,5 +47,23 @@ describe("withOlder", () => {
     const merged = withOlder(listed, { frames: [frame("b"), frame("a")], cursor: null });
     expect(ids(merged.frames)).toBe("cba");
     expect(merged.cursor).toBeNull();
+  });
+});
+
+describe("pageWithFrames", () => {
+  const pages: Record<string, Listed> = {
+    start: { frames: [], cursor: "1" },
+    "1": { frames: [], cursor: "2" },
+    "2": { frames: [frame("a")], cursor: "3" },
+    "3": { frames: [], cursor: null },
+  };
+  const load = async (cursor = "start") => pages[cursor] ?? { frames: [], cursor: null };
+
+  it("goes on over empty pages while more follow", async () => {
+    expect(await pageWithFrames(load)).toBe(pages["2"]);
+  });
+
+  it("ends at the last page, empty or not", async () => {
+    expect(await pageWithFrames(load, "3")).toBe(pages["3"]);
   });
 });

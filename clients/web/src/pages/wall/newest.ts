@@ -10,6 +10,16 @@ export interface Listed {
   cursor: string | null;
 }
 
+/** The first page that holds a frame: one may be empty though more follow, as a search has an end. */
+export async function pageWithFrames(
+  load: (cursor?: string) => Promise<Listed>,
+  cursor?: string,
+): Promise<Listed> {
+  let page = await load(cursor);
+  while (page.frames.length === 0 && page.cursor !== null) page = await load(page.cursor);
+  return page;
+}
+
 /**
  * Put a new first page on top of what is listed.
  *

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { api, dataOf } from "../../api/client";
 import { type LiveEvent, useEvents } from "../../api/events";
-import { type Frame, type Listed, withNewest, withOlder } from "./newest";
+import { type Frame, type Listed, pageWithFrames, withNewest, withOlder } from "./newest";
 
 export interface WallFilter {
   beamline?: string;
@@ -55,7 +55,8 @@ export function useWall(filter: WallFilter, paused: boolean): Wall {
     async (kind: Change["kind"], cursor?: string) => {
       const mine = generation.current;
       try {
-        const page = await loadPage({ beamline, proposal, scan }, cursor);
+        const load = (from?: string) => loadPage({ beamline, proposal, scan }, from);
+        const page = await pageWithFrames(load, cursor);
         if (mine !== generation.current) return; // another filter was chosen meanwhile
         dispatch({ kind, page });
         setError(null);
