@@ -101,6 +101,14 @@ def test_keys_go_through_the_scan(page, service, scan):
     expect(page.get_by_role("heading", level=1)).to_contain_text("ring_1.npy")
 
 
+def test_keys_go_through_the_search_that_one_came_from(page, service, scan):
+    page.goto(f"{service.url}/frames/{scan[0]}?query=ring+%3C%3D+1&scan=turn&order=oldest")
+    expect(page.get_by_role("link", name="Next")).to_have_attribute(
+        "href", re.compile(scan[1]), timeout=10_000
+    )
+    expect(page.get_by_role("button", name="Previous")).to_be_disabled()
+
+
 def test_the_radial_profile_peaks_at_the_ring_and_marks_it(page, service, scan):
     open_frame(page, service, scan[0])
     radial = page.get_by_test_id("radial")

@@ -2,6 +2,7 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
+import { readAsked, writeAsked } from "../../api/asked";
 import { api, dataOf, type Schemas } from "../../api/client";
 import type { Layer } from "./FrameMesh";
 import { fetchGrid, type Grid } from "./npy";
@@ -161,18 +162,13 @@ function useProfile<T>(
   });
 }
 
-const LIST_KEYS = ["tag", "not", "proposal", "beamline", "scan", "sample", "since", "state"];
 const LIST_LENGTH = 500;
 
 /** The frames before and after this one in the list that the address tells, else in its scan. */
 export function useNeighbours(frameId: string, scan: string | null | undefined) {
   const [address] = useSearchParams();
-  const query: Record<string, string | string[]> = {};
-  for (const key of LIST_KEYS) {
-    const values = address.getAll(key);
-    if (values.length > 0) query[key] = key === "tag" || key === "not" ? values : (values[0] ?? "");
-  }
-  if (Object.keys(query).length === 0 && scan) query.scan = scan;
+  const asked = readAsked(address);
+  const query = writeAsked(asked) === "" && scan ? { scan } : asked;
   const { data } = useQuery({
     queryKey: ["list", query],
     queryFn: () =>
@@ -181,9 +177,8 @@ export function useNeighbours(frameId: string, scan: string | null | undefined) 
   });
   const items = data?.items ?? [];
   const place = items.findIndex((item) => item.frame_id === frameId);
-  return {
-    // Lists are newest first: what follows in time stands before.
-    next: place > 0 ? items[place - 1]?.frame_id : undefined,
-    previous: place >= 0 ? items[place + 1]?.frame_id : undefined,
-  };
+  const before = place > 0 ? items[place - 1]?.frame_id : undefined;
+  const after = place >= 0 ? items[place + 1]?.frame_id : undefined;
+  // In a list with the newest first, what follows in time stands before.
+  return asked.order ? { previous: before, next: after } : { previous: after, next: before };
 }

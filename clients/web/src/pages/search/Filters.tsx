@@ -1,7 +1,7 @@
 /** The filters beside the query, and the order. */
 
+import { type Asked, ORDERS, type Order } from "../../api/asked";
 import { useAttributes } from "../../api/attributes";
-import { type Asked, ORDERS, type Order } from "./asked";
 import styles from "./Search.module.css";
 
 const TEXTS = [

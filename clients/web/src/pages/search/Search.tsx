@@ -1,10 +1,10 @@
 /** Finding frames: by what is seen in them, how they were sent, or one that they are like. */
 
 import { useSearchParams } from "react-router";
+import { type Asked, readAsked, writeAsked } from "../../api/asked";
 import { Refusal } from "../../api/client";
 import { FrameGrid } from "../../ui/FrameGrid";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
-import { type Asked, readAsked, writeAsked } from "./asked";
 import { Filters } from "./Filters";
 import { QueryBox } from "./QueryBox";
 import { SavedSearches } from "./SavedSearches";

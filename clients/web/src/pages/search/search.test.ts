@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readAsked, writeAsked } from "./asked";
+import { readAsked, writeAsked } from "../../api/asked";
 import { complete, completions, wordBefore } from "./completing";
 
 describe("the address", () => {

@@ -2,8 +2,8 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
+import { type Asked, writeAsked } from "../../api/asked";
 import { api, dataOf } from "../../api/client";
-import { type Asked, writeAsked } from "./asked";
 
 const PAGE = 200;
 

@@ -1,4 +1,4 @@
-/** What the address of the page asks for: it is the search, so a link to it is one too. */
+/** A search, as the address of a page tells it: a link to the page is one too. */
 
 export const ORDERS = {
   newest: "Newest first",
