@@ -255,13 +255,15 @@ def test_a_killed_trainer_leaves_nobody_behind_and_another_goes_on_where_it_was(
             first.send_signal(signal.SIGKILL)
             wait_for(lambda: not _processes_in(folder), tmp_path, 30)
         reached = client.training_metrics(run.id)[-1]["step"]
-        checkpoint = (folder / "train" / "checkpoint.safetensors").stat().st_mtime
+        saved = folder / "train" / "checkpoint.safetensors"
+        checkpoint = saved.stat().st_mtime
         with process(tmp_path, "scatterlens_worker.trainer") as second:
             wait_for(lambda: client.training_metrics(run.id)[-1]["step"] > reached, tmp_path)
             assert client.training(run.id).state is State.LEASED
             steps = [point["step"] for point in client.training_metrics(run.id)]
             assert len(set(steps)) == len(steps)
-            assert (folder / "train" / "checkpoint.safetensors").stat().st_mtime > checkpoint
+            # A step is told before its checkpoint is written.
+            wait_for(lambda: saved.stat().st_mtime > checkpoint, tmp_path)
         # Asked to end, it gives the run back at once.
         assert client.training(run.id).state is State.QUEUED
         with ledger.reading(engine) as session:
