@@ -3,8 +3,8 @@
 import { useEffect, useState } from "react";
 import { useAttributes } from "../api/attributes";
 import styles from "./LabelPanel.module.css";
-import type { Drawing } from "./RegionLayer";
 import type { Label, Said } from "./saying";
+import type { Drawing, OnDrawing } from "./useSketch";
 
 interface Props {
   attribute: string;
@@ -13,7 +13,7 @@ interface Props {
   labels: readonly Label[];
   author: string;
   drawing: Drawing | null;
-  onDrawing?: (drawing: Drawing | null) => void;
+  onDrawing?: OnDrawing;
   onSay?: (said: Said) => void;
 }
 
@@ -52,8 +52,8 @@ export function Details(props: Props) {
             <>
               <span role="status">
                 {drawing.shape === "box"
-                  ? "Drag a box on the frame."
-                  : "Click corners; a double click ends."}
+                  ? "Drag a box on the frame; Esc gives up."
+                  : "Click corners; a double click ends, Esc gives up."}
               </span>
               <button type="button" onClick={() => onDrawing(null)}>
                 Stop drawing

@@ -10,10 +10,10 @@ import { AttributeRow } from "./AttributeRow";
 import { Details } from "./Details";
 import { History } from "./History";
 import styles from "./LabelPanel.module.css";
-import type { Drawing } from "./RegionLayer";
 import { confirmations, contradicts, NOTHING, nextValue, type Said, withValue } from "./saying";
 import { UnsentEdits } from "./UnsentEdits";
 import { useLabels } from "./useLabels";
+import type { Drawing, OnDrawing } from "./useSketch";
 
 type Answer = Pick<Schemas["Annotation"], "model" | "attributes">;
 
@@ -28,7 +28,7 @@ interface Props {
   onChoose: (attribute: string) => void;
   /** A region that is being drawn; without `onDrawing` none is offered. */
   drawing?: Drawing | null;
-  onDrawing?: (drawing: Drawing | null) => void;
+  onDrawing?: OnDrawing;
   /** After every edit. */
   onSaid?: () => void;
   /** After Enter. */

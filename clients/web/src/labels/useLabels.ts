@@ -2,11 +2,13 @@
 
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
+import { useAttributeName } from "../api/attributes";
 import { api, dataOf, Refusal, type Schemas } from "../api/client";
 import { useEvents } from "../api/events";
 import { useSession } from "../api/session";
+import type { Region } from "./Outlines";
 import { type Edit, type Outbox, openOutbox, type Post, type Standing } from "./outbox";
-import { NOTHING, type Said, sayingsOf } from "./saying";
+import { NOTHING, pointsOf, type Said, sayingsOf } from "./saying";
 
 type FrameLabels = NonNullable<Awaited<ReturnType<typeof getLabels>>["data"]>;
 
@@ -37,13 +39,14 @@ export function useUnsent() {
   return useSyncExternalStore(outbox.subscribe, outbox.snapshot);
 }
 
-/** A frame's labels; `own` has edits in it that are still on their way. */
-export function useLabels(frame: string) {
+/** A frame's labels, asked for while `wanted`; `own` has edits in it that are on their way. */
+export function useLabels(frame: string, wanted = true) {
   const author = useSession().name;
   const outbox = useOutbox();
   const { edits } = useUnsent();
   const query = useQuery({
     queryKey: labelsKey(frame),
+    enabled: wanted,
     queryFn: async () => {
       const read = await readLabels(frame, author);
       outbox.learn(frame, read.standing);
@@ -71,6 +74,21 @@ export function useLabels(frame: string) {
     }
   }
   return { ...query, author, own, unsent, say };
+}
+
+/** Where labels of an attribute (null = of all) lie; one's own also while they are on their way. */
+export function useRegions(frame: string, attribute: string | null, wanted = true): Region[] {
+  const { data, author, own } = useLabels(frame, wanted);
+  const name = useAttributeName();
+  const others = (data?.labels ?? []).filter((label) => label.author !== author);
+  const said = [
+    ...others.map((label) => ({ ...label, points: pointsOf(label.region) })),
+    ...Object.entries(own).map(([id, { region }]) => ({ attribute: id, author, points: region })),
+  ];
+  return said.flatMap(({ points, ...label }) => {
+    if (points === null || (attribute !== null && label.attribute !== attribute)) return [];
+    return [{ title: `${name(label.attribute)} · ${label.author}`, points }];
+  });
 }
 
 /** All that was ever said about a frame, oldest first; asked for while `wanted`. */

@@ -3,6 +3,8 @@
 import { useMemo, useState } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
 import { LabelPanel } from "../../labels/LabelPanel";
+import { useRegions } from "../../labels/useLabels";
+import type { Drawing } from "../../labels/useSketch";
 import { useKeys } from "../../ui/keys";
 import { Failure, Loading } from "../../ui/Notice";
 import { About } from "./About";
@@ -75,14 +77,26 @@ function KnownFrame(props: { frame: Known }) {
     else if (key === "o")
       change(0, { map: mapAfter(firstMap, mapsOf(first?.annotation, first?.model)) });
     else if (key === "m") changeDisplay({ markMasked: !display.markMasked });
-    else if (key === "c") setCorrecting(!correcting);
+    else if (key === "c") correct(!correcting);
     else return false;
     return true;
   });
 
   const shown = firstMap?.kind === "attribute" ? firstMap.name : null;
-  const show = (id: string | null) =>
+  const [drawing, setDrawing] = useState<Drawing | null>(null);
+  const regions = useRegions(frameId, shown, correcting);
+  const places = correcting ? { regions, drawing, onDrawing: setDrawing } : null;
+
+  function show(id: string | null) {
+    setDrawing(null);
     change(0, { map: id === null ? null : { kind: "attribute", name: id } });
+  }
+
+  function correct(isOn: boolean) {
+    setDrawing(null);
+    setCorrecting(isOn);
+  }
+
   const answer = first?.annotation;
   const labelled = answer?.state === "done" ? answer : undefined;
 
@@ -131,6 +145,7 @@ function KnownFrame(props: { frame: Known }) {
                 display={display}
                 onDisplay={changeDisplay}
                 geometry={geometry}
+                places={places}
                 view={view}
                 cursor={cursor}
                 marked={marked}
@@ -166,7 +181,7 @@ function KnownFrame(props: { frame: Known }) {
             <button
               type="button"
               aria-pressed={correcting}
-              onClick={() => setCorrecting(!correcting)}
+              onClick={() => correct(!correcting)}
               title="c"
             >
               Correct
@@ -190,6 +205,8 @@ function KnownFrame(props: { frame: Known }) {
                   annotation={labelled}
                   chosen={shown}
                   onChoose={show}
+                  drawing={drawing}
+                  onDrawing={setDrawing}
                 />
               ) : (
                 <Attributes

@@ -7,6 +7,7 @@ import type { Observable } from "./observable";
 import styles from "./PaneView.module.css";
 import { Picture, type Pixel } from "./Picture";
 import { mapsOf, type Pane, textOf } from "./panes";
+import type { Places } from "./RegionMarks";
 import type { Geometry } from "./scattering";
 import type { Change, Display } from "./settings";
 import { type Annotation, type Model, useMap } from "./useFrame";
@@ -27,6 +28,7 @@ interface Props {
   display: Display;
   onDisplay: Change;
   geometry: Geometry | null;
+  places: Places | null;
   view: Observable<View>;
   cursor: Observable<Pixel | null>;
   marked: Observable<number | null>;
@@ -97,7 +99,9 @@ export function PaneView(props: Props) {
         display={display}
         geometry={props.geometry}
         center={center}
-        evidence={pane.map ? evidence : null}
+        // What one draws around lies below the overlay.
+        evidence={pane.map && !props.places?.drawing ? evidence : null}
+        places={props.places}
         view={props.view}
         cursor={props.cursor}
         marked={props.marked}

@@ -17,6 +17,7 @@ import { BeamCross, centerOf, MarkedRing, Rings } from "./Marks";
 import { OverlayMesh } from "./OverlayMesh";
 import type { Observable } from "./observable";
 import styles from "./Picture.module.css";
+import { type Places, RegionMarks } from "./RegionMarks";
 import { type Geometry, niceSpacing, ringsOn } from "./scattering";
 import type { Display } from "./settings";
 import type { Evidence } from "./useFrame";
@@ -39,14 +40,17 @@ interface Props {
   /** Where profiles are taken around. */
   center: Pixel;
   evidence: Evidence | null;
+  /** Shown and drawn; null while one only looks. */
+  places: Places | null;
   view: Observable<View>;
   cursor: Observable<Pixel | null>;
   marked: Observable<number | null>;
 }
 
-/** Drag moves, the wheel zooms, Ctrl and drag chooses a part; arrows, + and - do so by keys. */
+/** Drag moves, the wheel zooms, Ctrl and drag chooses a part; arrows, + and - do so by keys. While one draws, Shift and drag moves. */
 export function Picture(props: Props) {
-  const { layer, height, width, display, geometry, view } = props;
+  const { layer, height, width, display, geometry, view, places } = props;
+  const isDrawing = Boolean(places?.drawing);
   const gap = useToken("--gap-pixels");
   const masked = display.markMasked ? gap : lowestColor(display.colorMap, display.invert);
 
@@ -77,6 +81,7 @@ export function Picture(props: Props) {
       data-testid="picture"
       data-pixels={layer.isFull ? "full" : "preview"}
       data-domain={props.domain.join(" ")}
+      data-drawing={isDrawing || undefined}
       data-overlay={props.evidence ? "shown" : undefined}
     >
       <VisCanvas
@@ -94,7 +99,7 @@ export function Picture(props: Props) {
           formatTick: String,
         }}
       >
-        <Pan />
+        <Pan modifierKey={isDrawing ? "Shift" : undefined} />
         <Zoom />
         <SelectToZoom modifierKey="Control" />
         <FollowView view={view} />
@@ -115,7 +120,9 @@ export function Picture(props: Props) {
           center={geometry ? centerOf(geometry) : { ...props.center, aspect: 1 }}
           radius={props.marked}
         />
+        {places && <RegionMarks places={places} height={height} width={width} />}
       </VisCanvas>
+      {isDrawing && <p className={styles.hint}>The wheel zooms, Shift and drag moves.</p>}
     </section>
   );
 }

@@ -6,9 +6,9 @@ import { Link } from "react-router";
 import { useAttributeName } from "../../api/attributes";
 import { api, dataOf } from "../../api/client";
 import { LabelPanel } from "../../labels/LabelPanel";
-import { type Drawing, RegionLayer } from "../../labels/RegionLayer";
-import { pointsOf } from "../../labels/saying";
-import { useLabels } from "../../labels/useLabels";
+import { RegionLayer } from "../../labels/RegionLayer";
+import { useRegions } from "../../labels/useLabels";
+import type { Drawing, OnDrawing } from "../../labels/useSketch";
 import { useKeys } from "../../ui/keys";
 import { Failure } from "../../ui/Notice";
 import styles from "./Review.module.css";
@@ -83,7 +83,7 @@ interface PictureProps {
   frameId: string;
   attribute: string | null;
   drawing: Drawing | null;
-  onDrawing: (drawing: Drawing | null) => void;
+  onDrawing: OnDrawing;
 }
 
 function Picture(props: PictureProps) {
@@ -91,17 +91,13 @@ function Picture(props: PictureProps) {
   const [overlay, setOverlay] = useState(true);
   const [broken, setBroken] = useState<string | null>(null);
   const name = useAttributeName();
-  const labels = useLabels(frameId);
+  const regions = useRegions(frameId, attribute);
   const { data: detail } = useQuery({
     queryKey: ["frame", frameId],
     queryFn: () =>
       dataOf(api.GET("/api/v1/frames/{frame_id}", { params: { path: { frame_id: frameId } } })),
   });
   const [height, width] = detail?.shape ?? [];
-  const regions = (labels.data?.labels ?? []).flatMap((label) => {
-    const points = label.attribute === attribute ? pointsOf(label.region) : null;
-    return points ? [{ author: label.author, points }] : [];
-  });
   useKeys((key) => {
     if (key === "o") setOverlay(!overlay);
     return key === "o";
