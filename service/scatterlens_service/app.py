@@ -24,6 +24,7 @@ from scatterlens_service.registry import register_known
 from scatterlens_service.resources import Gateway, State
 from scatterlens_service.routes import (
     about,
+    dataset_export,
     events,
     exports,
     frames,
@@ -84,7 +85,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     )
     errors.install(app)
     showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)
-    finding = (search, exports, similar, scans, saved)
+    finding = (search, exports, dataset_export, similar, scans, saved)
     judging = (labels, label_export, review)
     running = (session, keys, operations)
     for module in (*showing, *finding, *judging, training, models, events, *running, about):

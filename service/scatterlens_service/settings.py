@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """Bytes of a bundle that is sent for registration, packed and unpacked."""
     max_frames: int = Field(default=1000, gt=0)
     """Frames that one submission may name."""
+    max_dataset_frames: int = Field(default=50_000, gt=0)
+    """Frames that one exported dataset may hold: it is put together before it is sent."""
     max_queue: int = Field(default=100_000, gt=0)
     """Jobs queued or leased beyond which new frames are refused for a while."""
     min_free_share: float = Field(default=0.1, ge=0, lt=1)

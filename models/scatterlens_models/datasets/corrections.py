@@ -58,7 +58,7 @@ def collect_corrections(
     """
     frames = read_snapshot(labels, vocabulary, blobs)
     frames = [replace(frame, weight=weight) for frame in frames]
-    return [*_divided(frames, simulated > 0, before), *simulated_parts(simulated)]
+    return [*divide_frames(frames, simulated > 0, before), *simulated_parts(simulated)]
 
 
 def simulated_parts(count: int) -> list[RecipeMember]:
@@ -70,9 +70,20 @@ def simulated_parts(count: int) -> list[RecipeMember]:
     ]
 
 
-def _divided(
-    frames: Sequence[FrameMember], others_judge: bool, before: Manifest | None
+def divide_frames(
+    frames: Sequence[FrameMember], others_judge: bool, before: Manifest | None = None
 ) -> Sequence[Member]:
+    """Give the frames of a service their splits, by experiment.
+
+    Args:
+        frames: without a split.
+        others_judge: there will be other frames to calibrate and to judge by, so that fewer than
+            three experiments are learned from as a whole.
+        before: an earlier dataset, as `collect_corrections` takes it.
+
+    Raises:
+        DatasetError: there are too few experiments, and nothing else that could judge.
+    """
     number = units([set(keys_of(frame, "experiment")) for frame in frames])
     if others_judge and len(set(number)) < _FEWEST_EXPERIMENTS:
         return [replace(frame, split="train") for frame in frames]

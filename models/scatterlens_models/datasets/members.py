@@ -70,6 +70,11 @@ def of_split(members: Iterable[_AnyMember], split: Split | None) -> list[_AnyMem
     return [member for member in members if member.split == split]
 
 
+def experiment_of(proposal: str | None, scan: str | None) -> str:
+    """Experiment of a frame that a service took: one scan of a proposal."""
+    return f"{proposal or 'no proposal'}/{scan or 'no scan'}"
+
+
 def blob_path(blobs: Path, sha256: str) -> Path:
     """Where a folder of blobs keeps the file of a digest."""
     return blobs / sha256[:2] / sha256

@@ -26,6 +26,12 @@ def train(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="Learn from datasets, mixed."),
     ] = None,
+    blobs: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Folder of a service's blobs, for --dataset."
+        ),
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Write the bundle to this folder.")] = None,
     passes: Annotated[int, typer.Option(min=1, help="Frames shown in all.")] = 60_000,
     frames: Annotated[int | None, typer.Option(min=1, help="Use the first frames only.")] = None,
@@ -94,7 +100,7 @@ def train(
             raise typer.BadParameter(
                 "--frames, --operation, --compiled and --device go with --shards alone"
             )
-        _train_on(dataset, chosen, run, bundle, recipe, threads, evaluations, gradients)
+        _train_on(dataset, blobs, chosen, run, bundle, recipe, threads, evaluations, gradients)
         return
     if shards is None or dataset:
         raise typer.BadParameter("give --shards or --dataset, and not both")
@@ -127,6 +133,7 @@ def train(
 
 def _train_on(
     datasets: list[Path],
+    blobs: Path | None,
     recipe: "Recipe",
     run: Path,
     bundle: Path | None,
@@ -155,6 +162,7 @@ def _train_on(
         overrides={k: v for k, v in asdict(recipe).items() if k not in NOT_TO_OVERRIDE},
         name=name,
         datasets=tuple(path.resolve() for path in datasets),
+        blobs=blobs and blobs.resolve(),
         start=Path(recipe.start).resolve() if recipe.start else None,
         evaluations=evaluations,
         threads=threads,

@@ -25,8 +25,8 @@ and ring the bell *after* it.
   `scan_timeline` `save_search` `list_searches` `delete_search`
 - reading: `get_frame` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
-- judging: `put_labels` `hold_labels` `newest_label` `current_labels` `label_history`
-  `export_labels` `list_review` `count_review`
+- judging: `put_labels` `hold_labels` `newest_label` `current_labels` `labels_of`
+  `label_history` `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
   `open_runs` `run_metrics`
@@ -99,6 +99,7 @@ from scatterlens_service.ledger.labels import (
     export_labels,
     hold_labels,
     label_history,
+    labels_of,
     newest_label,
     put_labels,
 )
@@ -351,6 +352,7 @@ __all__ = [
     "is_still_valid",
     "job_states",
     "label_history",
+    "labels_of",
     "last_event_id",
     "lease",
     "lease_run",

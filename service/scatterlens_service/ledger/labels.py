@@ -3,7 +3,7 @@
 Visibility is the caller's, as with annotations: ask `get_frame` first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,10 +104,18 @@ def put_labels(
 
 def current_labels(session: Session, frame_id: str) -> list[LabelRow]:
     """What each author says now about a frame, oldest entry first; withdrawn ones are absent."""
+    return labels_of(session, [frame_id]).get(frame_id, [])
+
+
+def labels_of(session: Session, frame_ids: Collection[str]) -> dict[str, list[LabelRow]]:
+    """`current_labels` of many frames; those over which nobody says anything are absent."""
     query = select(Label).where(
-        Label.frame_id == frame_id, Label.value.is_not(None), is_newest(Label)
+        Label.frame_id.in_(frame_ids), Label.value.is_not(None), is_newest(Label)
     )
-    return [_record(row) for row in session.scalars(query.order_by(Label.id))]
+    found: dict[str, list[LabelRow]] = {}
+    for row in session.scalars(query.order_by(Label.id)):
+        found.setdefault(row.frame_id, []).append(_record(row))
+    return found
 
 
 def label_history(session: Session, frame_id: str) -> list[LabelRow]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
 from scatterlens.schemas import FrameSummary
 from scatterlens_models.bundle import Bundle
@@ -14,11 +15,11 @@ from scatterlens_service.asking import Filter, Ordering
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
 from scatterlens_service.errors import problem_responses
 from scatterlens_service.resources import Gateway
+from scatterlens_service.routes.walking import walk
 from scatterlens_service.wire import to_annotation, to_summary
 
 router = APIRouter(tags=["search"])
 
-_STREAM_PAGE = 200
 _COLUMNS = tuple(name for name in FrameSummary.model_fields if name != "tags")
 
 Found = Iterator[tuple[ledger.FrameRow, ledger.StoredAnnotation | None]]
@@ -114,25 +115,10 @@ def _found(
     wanted: ledger.FrameFilter,
     order: ledger.Order,
 ) -> Found:
-    place = None
-    while True:
-        # Each page has its own short transaction: a slow reader holds no connection.
-        with ledger.reading(gateway.engine) as session:
-            rows = ledger.list_frames(
-                session,
-                wanted,
-                production=model.version,
-                sees=caller,
-                order=order,
-                after=place,
-                limit=_STREAM_PAGE,
-            )
-            ids = [row.frame_id for row in rows.items]
-            found = ledger.annotations_of(session, ids, model.version)
-        yield from ((row, found.get(row.frame_id)) for row in rows.items)
-        place = rows.following
-        if place is None:
-            return
+    def look(session: Session, ids: list[str]) -> dict[str, ledger.StoredAnnotation]:
+        return ledger.annotations_of(session, ids, model.version)
+
+    return walk(gateway, caller, model, wanted, order, look)
 
 
 def _stream(lines: Iterator[str], media_type: str) -> StreamingResponse:

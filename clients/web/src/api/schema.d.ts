@@ -478,6 +478,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dataset.jsonl": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Dataset
+         * @description Give the frames that the filter finds as a dataset, with what people say of them.
+         *
+         *     Labels are by the vocabulary of the model; what nobody judged, and over what people differ, is
+         *     unknown. Frames that failed are left out. Experiments are scans of proposals: of three or more,
+         *     70 % of the frames are to learn from, 15 % to calibrate and 15 % to judge by; fewer are learned
+         *     from as a whole. It is put together before it is sent, for its header holds the hash of the
+         *     rest.
+         */
+        get: operations["export_dataset_api_v1_dataset_jsonl_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/frames/{frame_id}/similar": {
         parameters: {
             query?: never;
@@ -5101,6 +5127,117 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_dataset_api_v1_dataset_jsonl_get: {
+        parameters: {
+            query?: {
+                /** @description All frames belong to it; without it they are divided by experiment. */
+                split?: ("train" | "validation" | "test") | null;
+                /** @description Model by `name`, `version` or `name@version`; default: production. */
+                model?: string | null;
+                /** @description `ring`, `ring>0.8`, `ring<0.2`; all must hold. */
+                tag?: string[];
+                /** @description None of these may hold. */
+                not?: string[];
+                /** @description About the attributes: `ring > 0.8 and not (halo or textured < 0.2)`. One alone means that it is tagged; names in quotes will do as well as ids. */
+                query?: string | null;
+                proposal?: string | null;
+                beamline?: string | null;
+                scan?: string | null;
+                /** @description In any case. */
+                technique?: string | null;
+                /** @description Part of the detector's name. */
+                detector?: string | null;
+                /** @description Part of the sample's name. */
+                sample?: string | null;
+                /** @description Sent or said at this time or later; UTC where no zone is told. */
+                since?: string | null;
+                /** @description Sent before this time; UTC where no zone is told. */
+                until?: string | null;
+                /** @description With the chosen model. */
+                state?: components["schemas"]["State"] | null;
+                /** @description Somebody labels it now, or nobody does. */
+                labelled?: boolean | null;
+                /** @description Some attribute is at least so near its threshold: 1 = at it. */
+                uncertain?: number | null;
+                /** @description The models differ by at least this over some attribute. */
+                disagreeing?: number | null;
+                /** @description The novelty is at least this. */
+                novel?: number | null;
+                /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
+                order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A dataset: a header with its hash, then a frame on each line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
                 };
             };
             /** @description Unauthorized */

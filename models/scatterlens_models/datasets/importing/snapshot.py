@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from scatterlens_models.datasets.errors import RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
 from scatterlens_models.datasets.importing.words import VALUES, Words
-from scatterlens_models.datasets.members import FrameMember, blob_path
+from scatterlens_models.datasets.members import FrameMember, blob_path, experiment_of
 from scatterlens_models.datasets.units import units
 from scatterlens_models.vocabulary import Vocabulary
 
@@ -33,7 +33,7 @@ class _Line(BaseModel):
 
     @property
     def experiment(self) -> str:
-        return f"{self.proposal or 'no proposal'}/{self.scan or 'no scan'}"
+        return experiment_of(self.proposal, self.scan)
 
 
 def read_snapshot(
