@@ -1,6 +1,6 @@
 """A ledger as a beamline leaves it after years: hundreds of thousands of annotated frames.
 
-    python -m support.many_frames postgresql://... 1000000
+    python -m support.many_frames postgresql://... 1000000 [model version]
 
 Frames come in scans of like frames, so that what is rare is rare in few places, as in life.
 """
@@ -40,8 +40,11 @@ _TABLES = {
 }
 
 
-def seed(engine: Engine, frames: int, scan_length: int = 2_000) -> None:
-    """Fill an empty, migrated ledger; the same numbers give the same ledger."""
+def seed(engine: Engine, frames: int, scan_length: int = 2_000, version: str = VERSION) -> None:
+    """Fill an empty, migrated ledger; the same numbers give the same ledger.
+
+    The n-th frame, counted from 1, has the id n, in 64 digits of base 16.
+    """
     random = np.random.default_rng(7)
     scans = -(-frames // scan_length)
     # A scan shows an attribute in most of its frames or in hardly any.
@@ -56,7 +59,7 @@ def seed(engine: Engine, frames: int, scan_length: int = 2_000) -> None:
         logits = likely + random.normal(0, 1.6, (len(numbers), len(IDS)))
         probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
         novelty = random.random(len(numbers)) ** 2
-        _write(engine, _rows(numbers, of_scan, scan_length, probabilities, novelty))
+        _write(engine, _rows(numbers, of_scan, scan_length, probabilities, novelty, version))
     for index in later:
         index.create(engine)
     with engine.begin() as connection:
@@ -76,7 +79,9 @@ def seed(engine: Engine, frames: int, scan_length: int = 2_000) -> None:
             connection.execute(text("VACUUM ANALYZE"))
 
 
-def _rows(numbers, of_scan, scan_length, probabilities, novelty) -> Iterator[tuple[str, list]]:
+def _rows(
+    numbers, of_scan, scan_length, probabilities, novelty, version
+) -> Iterator[tuple[str, list]]:
     ids = [f"{number:064x}" for number in numbers.tolist()]
     times = [FIRST_TIME + 30.0 * number for number in numbers.tolist()]
     scans = of_scan.tolist()
@@ -115,8 +120,8 @@ def _rows(numbers, of_scan, scan_length, probabilities, novelty) -> Iterator[tup
         "jobs",
         [
             (
-                *(int(numbers[i]), "annotate", f"annotate:{ids[i]}:{VERSION}", "annotate.live"),
-                *(ids[i], "seeded", VERSION, "done", 1, 0, 0, times[i], times[i]),
+                *(int(numbers[i]), "annotate", f"annotate:{ids[i]}:{version}", "annotate.live"),
+                *(ids[i], "seeded", version, "done", 1, 0, 0, times[i], times[i]),
             )
             for i in count
         ],
@@ -125,7 +130,7 @@ def _rows(numbers, of_scan, scan_length, probabilities, novelty) -> Iterator[tup
         "annotations",
         [
             (
-                *(int(numbers[i]), ids[i], "seeded", VERSION, times[i], float(novelty[i]), 0.1),
+                *(int(numbers[i]), ids[i], "seeded", version, times[i], float(novelty[i]), 0.1),
                 *(json.dumps({"infer": 20.0}), "CPUExecutionProvider", ids[i]),
             )
             for i in count
@@ -147,7 +152,7 @@ def _rows(numbers, of_scan, scan_length, probabilities, novelty) -> Iterator[tup
         "findings",
         [
             (
-                *(VERSION, int(numbers[i]), int(numbers[i]), float(novelty[i])),
+                *(version, int(numbers[i]), int(numbers[i]), float(novelty[i])),
                 float(doubts[i].max()),
                 struct.pack(f">{len(IDS)}f", *probabilities[i]),
             )
@@ -197,10 +202,10 @@ def _field(value: object) -> str:
 
 
 def main() -> None:
-    url, frames = sys.argv[1:]
+    url, frames, *version = sys.argv[1:]
     engine = ledger.open_engine(url)
     migrate_engine(engine)
-    seed(engine, int(frames))
+    seed(engine, int(frames), version=version[0] if version else VERSION)
     engine.dispose()
 
 

@@ -1,15 +1,18 @@
 /** Finding frames: by what is seen in them, how they were sent, or one that they are like. */
 
+import { useMemo } from "react";
 import { useSearchParams } from "react-router";
 import { type Asked, readAsked, writeAsked } from "../../api/asked";
 import { Refusal } from "../../api/client";
-import { FrameGrid } from "../../ui/FrameGrid";
+import { FrameGrid } from "../../frames/FrameGrid";
+import { EMPTY, lengthOf, listOf } from "../../frames/list";
+import { useFrameList } from "../../frames/useFrameList";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
 import { Filters } from "./Filters";
 import { QueryBox } from "./QueryBox";
 import { SavedSearches } from "./SavedSearches";
 import styles from "./Search.module.css";
-import { useCount, useFound, useSimilar } from "./useSearch";
+import { useCount, useSimilar } from "./useSearch";
 
 const EXPORTS = [
   ["frames.csv", "CSV"],
@@ -29,12 +32,12 @@ export default function Search() {
 
 function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
   const { asked, onAsk } = props;
-  const found = useFound(asked, true);
+  const found = useFrameList(asked);
   const count = useCount(asked, !found.error);
   const address = writeAsked(asked);
   // What is wrong with the query stands below its box, where it is mended.
   const misread = found.error instanceof Refusal && found.error.status === 422;
-  const nothing = found.frames.length === 0;
+  const nothing = lengthOf(found.list) === 0;
   return (
     <div className={styles.page}>
       <div className={styles.head}>
@@ -64,9 +67,9 @@ function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
           misread ? (
             <Nothing title="The query cannot be read">What is wrong stands below its box.</Nothing>
           ) : (
-            <Failure error={found.error} onRetry={found.refetch} />
+            <Failure error={found.error} onRetry={found.reload} />
           )
-        ) : nothing && (found.isFetching || found.hasNextPage) ? (
+        ) : nothing && found.loading ? (
           <Loading what="frames" />
         ) : nothing ? (
           <Nothing title="No frame fits">
@@ -74,10 +77,12 @@ function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
           </Nothing>
         ) : (
           <FrameGrid
-            frames={found.frames}
-            hasMore={found.hasNextPage && !found.isFetching}
-            onMore={found.fetchNextPage}
+            key={found.address}
+            list={found.list}
+            onSee={found.see}
+            position={found.position}
             search={address}
+            foot={found.error && <Failure error={found.error} onRetry={found.retry} />}
           />
         )}
       </div>
@@ -87,7 +92,9 @@ function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
 
 function Similar(props: { frameId: string }) {
   const { data, error, refetch } = useSimilar(props.frameId);
-  const frames = data?.items.map((item) => item.frame) ?? [];
+  const list = useMemo(() => {
+    return data ? listOf({ frames: data.items.map(({ frame }) => frame), cursor: null }) : EMPTY;
+  }, [data]);
   return (
     <div className={styles.page}>
       <div className={styles.head}>
@@ -107,12 +114,12 @@ function Similar(props: { frameId: string }) {
           <Failure error={error} onRetry={refetch} />
         ) : data === undefined ? (
           <Loading what="similar frames" />
-        ) : frames.length === 0 ? (
+        ) : lengthOf(list) === 0 ? (
           <Nothing title="No other frame to compare">
             Frames that the model annotates from now on are compared.
           </Nothing>
         ) : (
-          <FrameGrid frames={frames} />
+          <FrameGrid list={list} />
         )}
       </div>
     </div>

@@ -3,7 +3,8 @@
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { useMay } from "../../api/session";
-import { FrameGrid } from "../../ui/FrameGrid";
+import { FrameGrid } from "../../frames/FrameGrid";
+import { frameAt, lengthOf } from "../../frames/list";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
 import { DropZone } from "./DropZone";
 import { Scans } from "./Scans";
@@ -36,6 +37,7 @@ export function Wall() {
     );
   }
 
+  const isEmpty = lengthOf(wall.list) === 0;
   const filtered = FIELDS.some((field) => filter[field]);
   return (
     <div className={styles.wall}>
@@ -67,22 +69,24 @@ export function Wall() {
         {maySend && <DropZone onSent={wall.reload} />}
       </div>
       <div className={styles.frames}>
-        {wall.error && wall.frames.length === 0 ? (
+        {wall.error && isEmpty ? (
           <Failure error={wall.error} onRetry={wall.reload} />
-        ) : wall.loading && wall.frames.length === 0 ? (
+        ) : wall.loading && isEmpty ? (
           <Loading what="frames" />
-        ) : wall.frames.length === 0 ? (
+        ) : isEmpty ? (
           <NoFrames filtered={filtered} />
         ) : (
           <FrameGrid
-            frames={wall.frames}
-            hasMore={wall.hasMore}
-            onMore={wall.loadOlder}
+            key={wall.address}
+            list={wall.list}
+            onSee={wall.see}
+            position={wall.position}
             onAtTop={setAtTop}
             search={address.toString()}
+            foot={wall.error && <Failure error={wall.error} onRetry={wall.retry} />}
           >
             {filter.scan ? (
-              <Timeline scan={filter.scan} newestFrame={wall.frames[0]?.frame_id} />
+              <Timeline scan={filter.scan} newestFrame={frameAt(wall.list, 0)?.frame_id} />
             ) : (
               <Scans
                 beamline={filter.beamline}

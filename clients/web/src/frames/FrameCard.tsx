@@ -2,11 +2,11 @@
 
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
-import type { Schemas } from "../api/client";
-import { Chips } from "./Chips";
+import { Chips } from "../ui/Chips";
 import styles from "./FrameCard.module.css";
+import type { Frame } from "./list";
 
-type Frame = Schemas["FrameSummary"];
+const PASSING_MS = 120;
 
 const WORDS: Partial<Record<Frame["state"], string>> = {
   queued: "waiting for its turn",
@@ -16,8 +16,16 @@ const WORDS: Partial<Record<Frame["state"], string>> = {
   cancelled: "not looked at",
 };
 
-/** Card that opens its frame. `search` is added to the address, to know the list it came from. */
-export function FrameCard(props: { frame: Frame; search?: string }) {
+interface Props {
+  frame: Frame;
+  /** Is added to the address, to know the list it came from. */
+  search?: string;
+  /** One scrolls: the picture is asked for if the card is still there a moment later. */
+  passing?: boolean;
+}
+
+/** Card that opens its frame. */
+export function FrameCard(props: Props) {
   const { frame } = props;
   const label = frame.filename ?? frame.frame_id.slice(0, 12);
   return (
@@ -28,7 +36,7 @@ export function FrameCard(props: { frame: Frame; search?: string }) {
     >
       <span className={styles.picture}>
         {frame.state === "done" ? (
-          <Thumbnail frameId={frame.frame_id} />
+          <Thumbnail frameId={frame.frame_id} passing={props.passing ?? false} />
         ) : (
           <span className={styles.state} data-state={frame.state}>
             {WORDS[frame.state]}
@@ -50,11 +58,27 @@ export function FrameCard(props: { frame: Frame; search?: string }) {
   );
 }
 
-function Thumbnail(props: { frameId: string }) {
+/** Stands where a frame will be. */
+export function NoFrameYet() {
+  return (
+    <span className={styles.card} data-frame-missing>
+      <span className={styles.picture} />
+    </span>
+  );
+}
+
+function Thumbnail(props: { frameId: string; passing: boolean }) {
   const [state, setState] = useState<"loading" | "shown" | "broken">("loading");
+  const [isAsked, setAsked] = useState(!props.passing);
   const source = `/api/v1/frames/${props.frameId}/preview.png?size=256`;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another frame begins anew
   useEffect(() => setState("loading"), [props.frameId]);
+  useEffect(() => {
+    if (isAsked) return;
+    const timer = setTimeout(() => setAsked(true), PASSING_MS);
+    return () => clearTimeout(timer);
+  }, [isAsked]);
+  if (!isAsked) return null;
   if (state === "broken") return <span className={styles.state}>no picture</span>;
   return (
     <img

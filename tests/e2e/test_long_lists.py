@@ -1,0 +1,78 @@
+"""Lists of many frames: scrolled through without a gap, left, and found again."""
+
+import pytest
+from playwright.sync_api import expect
+
+from scatterlens_models.bundle import DEFAULT_BUNDLE, load_bundle, shipped_bundles
+from scatterlens_service import ledger
+from scatterlens_service.migrations import migrate_engine
+from scatterlens_service.settings import Settings
+from support import browsing
+from support.many_frames import seed
+from support.scrolling import scroll
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+FRAMES = 5_000
+
+
+@pytest.fixture(scope="module")
+def service(browser, tmp_path_factory):
+    """With more frames than a browser holds at once."""
+    home = tmp_path_factory.mktemp("many")
+    engine = ledger.open_engine(Settings(home=home).database)
+    migrate_engine(engine)
+    version = load_bundle(shipped_bundles()[DEFAULT_BUNDLE]).version
+    seed(engine, FRAMES, version=version)
+    engine.dispose()
+    with browsing.serving(home) as site:
+        yield site
+
+
+@pytest.mark.parametrize("path", ["/", "/search"])
+def test_a_list_is_scrolled_down_and_up_without_a_gap(page, service, path):
+    page.goto(f"{service.url}{path}")
+    expect(page.locator("[data-frame]").first).to_be_visible()
+    down = scroll(page, 400, 240)
+    assert down.highest == FRAMES
+    assert down.lowest < FRAMES - 1_700
+    assert (down.holes, down.uncovered, down.missing) == ([], 0, 0)
+    up = scroll(page, -400, 280)
+    # What was let go meanwhile may be on its way for a moment, but is never left out.
+    assert (up.highest, up.holes, up.uncovered) == (FRAMES, [], 0)
+    expect(page.locator("[data-frame-missing]")).to_have_count(0)
+
+
+def test_the_end_is_reached(page, service):
+    page.goto(f"{service.url}/search?scan=scan-00001")
+    expect(page.get_by_text("2,000 frames")).to_be_visible()
+    expect(page.locator("[data-frame]").first).to_be_visible()
+    lowest = 4_001
+    while lowest > 2_001:
+        seen = scroll(page, 400, 100)
+        assert (seen.holes, seen.uncovered) == ([], 0)
+        assert seen.lowest < lowest
+        lowest = seen.lowest
+    assert lowest == 2_001
+
+
+def test_one_who_comes_back_is_where_one_was(page, service):
+    page.goto(service.url)
+    expect(page.locator("[data-frame]").first).to_be_visible()
+    scroll(page, 400, 150)
+    cards = page.locator("[data-frame]")
+    boxes = {place: cards.nth(place).bounding_box() for place in range(cards.count())}
+    # One that is wholly in sight: to click on another would scroll.
+    place, before = next(one for one in boxes.items() if 140 < one[1]["y"] < 490)
+    frame = cards.nth(place).get_attribute("data-frame")
+    cards.nth(place).click()
+    page.wait_for_url(f"**/frames/{frame}**")
+    page.go_back()
+    again = page.locator(f'[data-frame="{frame}"]')
+    expect(again).to_be_visible()
+    assert again.bounding_box() == before
+    # Another visit, not a return, begins with the newest.
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Search").click()
+    expect(page.get_by_role("heading", name="Search")).to_be_visible()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Live").click()
+    expect(page.locator(f'[data-frame="{FRAMES:064x}"]')).to_be_visible()
