@@ -1,6 +1,5 @@
 """The frame page: what the canvas shows is what NumPy says it should."""
 
-import base64
 import io
 import json
 import math
@@ -10,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import colormaps
-from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from support import browsing
+from support import browsing, pictures
 from support.gateway import npy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -60,30 +58,12 @@ def show(page: Page, service, frame_id: str, query: str = "", **display: object)
     page.wait_for_timeout(400)  # two frames of a canvas that draws on demand
 
 
-def canvas(page: Page) -> np.ndarray:
-    """The canvas as it is: uint8 (h, w, 3)."""
-    url = page.evaluate("document.querySelector('[data-testid=picture] canvas').toDataURL()")
-    picture = Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
-    return np.asarray(picture.convert("RGB"))
-
-
-def samples(
-    seen: tuple[int, ...], shape: tuple[int, int] = (HEIGHT, WIDTH)
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Rows and columns of the canvas at the middles of detector pixels, and a pixel's size."""
-    scale = min(seen[0] / shape[0], seen[1] / shape[1])
-    rows, cols = (
-        (all_ / 2 + (np.arange(length) - (length - 1) / 2) * scale).astype(int)
-        for all_, length in zip(seen, shape, strict=False)
-    )
-    return rows, cols, scale
+def picture_of(page: Page) -> Locator:
+    return page.get_by_test_id("picture")
 
 
 def read_back(page: Page) -> np.ndarray:
-    """Colour at the middle of every detector pixel, row 0 at the top: uint8 (H, W, 3)."""
-    seen = canvas(page)
-    rows, cols, _ = samples(seen.shape)
-    return seen[rows[:, None], cols[None, :]]
+    return pictures.read_back(picture_of(page), (HEIGHT, WIDTH))
 
 
 def greys(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -181,7 +161,7 @@ def test_keys_zoom_to_single_pixels(page, service, frame, image):
     for _ in range(14):
         page.keyboard.press("+")
     page.wait_for_timeout(500)
-    seen = canvas(page)
+    seen = pictures.canvas(picture_of(page))
     # The middle of the frame lies between four pixels; one of them now fills each quarter.
     quarter = seen[: seen.shape[0] // 2 - 4, : seen.shape[1] // 2 - 4].reshape(-1, 3)
     assert len(np.unique(quarter, axis=0)) == 1
@@ -221,7 +201,7 @@ def test_an_overlay_lies_where_the_model_saw_the_attribute(page, service):
     below = read_back(page).astype(float)
     show(page, service, frame_id, f"?map=attribute:{best}", opacity=1)
     seen = read_back(page).astype(float)
-    shown = evidence_on(cells / model["map_scale"][best], canvas(page).shape)
+    shown = evidence_on(cells / model["map_scale"][best], pictures.canvas(picture_of(page)).shape)
     alpha = np.sqrt(shown)[..., None]
     expected = below * (1 - alpha) + magma(shown) * alpha
     assert_like(seen, expected, image >= 0)
@@ -232,7 +212,7 @@ def test_an_overlay_lies_where_the_model_saw_the_attribute(page, service):
 
 def evidence_on(cells: np.ndarray, seen: tuple[int, ...]) -> np.ndarray:
     """Positive evidence between the middles of cells where the canvas is read, by definition."""
-    rows, cols, scale = samples(seen)
+    rows, cols, scale = pictures.samples(seen, (HEIGHT, WIDTH))
     side, positive = max(HEIGHT, WIDTH), np.maximum(cells, 0)
 
     def weights(read: np.ndarray, all_: int, count: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 /** The frame as files. */
 
 import styles from "./Downloads.module.css";
-import type { MapChoice, Model } from "./useFrame";
+import { type MapChoice, pathOf, textOf } from "./maps";
+import type { Model } from "./useFrame";
 
 /** A menu of links; the overlay's only while one is shown. */
 export function Downloads(props: {
@@ -12,7 +13,6 @@ export function Downloads(props: {
 }) {
   const base = `/api/v1/frames/${props.frameId}`;
   const stem = props.name.replace(/\.[^.]*$/, "");
-  const folder = props.map?.kind === "attention" ? "attention" : "overlays";
   const links: [text: string, path: string, file: string][] = [
     ["File as it was sent", "raw", props.name],
     ["All pixels (npy, masked = NaN)", "pixels.npy?wait=30", `${stem}.npy`],
@@ -20,11 +20,12 @@ export function Downloads(props: {
     ["NeXus with results and labels", "nexus?wait=30", `${stem}.nxs`],
   ];
   if (props.map && props.model) {
-    const { name } = props.map;
-    const query = `model=${props.model.version}`;
+    const path = pathOf(props.map);
+    const query = `model=${props.model.version}${props.map.kind === "gradient" ? "&wait=30" : ""}`;
+    const file = `${stem}-${textOf(props.map).replaceAll(":", "-")}`;
     links.push(
-      ["Overlay (PNG)", `${folder}/${name}.png?${query}`, `${stem}-${name}.png`],
-      ["Overlay (npy)", `${folder}/${name}.npy?${query}`, `${stem}-${name}.npy`],
+      ["Overlay (PNG)", `${path}.png?${query}`, `${file}.png`],
+      ["Overlay (npy)", `${path}.npy?${query}`, `${file}.npy`],
     );
   }
   return (

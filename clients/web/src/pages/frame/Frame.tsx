@@ -13,11 +13,12 @@ import { Controls } from "./Controls";
 import { contrast, sortedLive } from "./contrast";
 import { Downloads } from "./Downloads";
 import styles from "./Frame.module.css";
+import { attributeOf, mapAfter, mapsOf } from "./maps";
 import { type Observable, observable } from "./observable";
 import { PaneView } from "./PaneView";
 import type { Pixel } from "./Picture";
 import { Profiles } from "./Profiles";
-import { mapAfter, mapsOf, usePanes } from "./panes";
+import { usePanes } from "./panes";
 import { Readout } from "./Readout";
 import { useDisplay } from "./settings";
 import { useAnnotations, useDetail, useModels, useNeighbours, usePixels } from "./useFrame";
@@ -82,7 +83,7 @@ function KnownFrame(props: { frame: Known }) {
     return true;
   });
 
-  const shown = firstMap?.kind === "attribute" ? firstMap.name : null;
+  const shown = attributeOf(firstMap);
   const [drawing, setDrawing] = useState<Drawing | null>(null);
   const regions = useRegions(frameId, shown, correcting);
   const places = correcting ? { regions, drawing, onDrawing: setDrawing } : null;
@@ -134,6 +135,7 @@ function KnownFrame(props: { frame: Known }) {
                 place={place}
                 frameId={frameId}
                 pane={pane}
+                attribute={shown}
                 onChange={(part) => change(place, part)}
                 model={chosen[place]?.model}
                 models={asked}

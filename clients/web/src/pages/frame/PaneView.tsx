@@ -2,21 +2,25 @@
 
 import type { Domain } from "@h5web/lib";
 import { useAttributeName } from "../../api/attributes";
+import { Refusal } from "../../api/client";
 import type { Layer } from "./FrameMesh";
+import { attributeOf, gradientsOf, mapBy, mapOf, mapsOf, textOf, titleOf } from "./maps";
 import type { Observable } from "./observable";
 import styles from "./PaneView.module.css";
 import { Picture, type Pixel } from "./Picture";
-import { mapsOf, type Pane, textOf } from "./panes";
+import type { Pane } from "./panes";
 import type { Places } from "./RegionMarks";
 import type { Geometry } from "./scattering";
 import type { Change, Display } from "./settings";
-import { type Annotation, type Model, useMap } from "./useFrame";
+import { type Annotation, type Evidence, type Model, useMap } from "./useFrame";
 import type { View } from "./view";
 
 interface Props {
   place: number;
   frameId: string;
   pane: Pane;
+  /** That the page is about: what gradient maps are offered of while this pane shows none. */
+  attribute: string | null;
   onChange: (part: Partial<Pane>) => void;
   model: Model | undefined;
   models: readonly Model[];
@@ -38,8 +42,11 @@ interface Props {
 export function PaneView(props: Props) {
   const { pane, model, annotation, display, height, width } = props;
   const name = useAttributeName();
-  const { evidence, error } = useMap(props.frameId, model, pane.map);
+  const { evidence, error, isAwaited, retry } = useMap(props.frameId, model, pane.map);
   const maps = mapsOf(annotation, model);
+  const attribute = attributeOf(pane.map) ?? props.attribute ?? attributeOf(maps[0] ?? null);
+  const gradients = gradientsOf(model, attribute);
+  const isGradient = pane.map?.kind === "gradient";
   const center = { row: (height - 1) / 2, col: (width - 1) / 2 };
   const which = props.place === 0 ? "" : " on the right";
   return (
@@ -48,7 +55,10 @@ export function PaneView(props: Props) {
         <select
           aria-label={`Model${which}`}
           value={model?.version ?? ""}
-          onChange={({ target }) => props.onChange({ version: target.value })}
+          onChange={({ target: { value: version } }) => {
+            const chosen = props.models.find((one) => one.version === version);
+            props.onChange({ version, map: mapBy(chosen, pane.map) });
+          }}
         >
           {props.models.map((one) => (
             <option key={one.version} value={one.version}>
@@ -59,34 +69,42 @@ export function PaneView(props: Props) {
         <select
           aria-label={`Overlay${which}`}
           value={textOf(pane.map)}
-          onChange={({ target }) => {
-            const map = maps.find((one) => textOf(one) === target.value) ?? null;
-            props.onChange({ map });
-          }}
+          onChange={({ target }) => props.onChange({ map: mapOf(target.value) })}
         >
           <option value={textOf(null)}>no overlay</option>
-          {maps.map((map) => (
+          {[...maps, ...gradients].map((map) => (
             <option key={textOf(map)} value={textOf(map)}>
-              {map.kind === "attribute" ? name(map.name) : `attention: ${map.name}`}
+              {titleOf(map, name)}
             </option>
           ))}
         </select>
-        {pane.map && (
-          <label className={styles.opacity}>
-            opacity
-            <input
-              type="range"
-              min={0}
-              max={1}
-              step={0.05}
-              value={display.opacity}
-              onChange={({ target }) => props.onDisplay({ opacity: Number(target.value) })}
-            />
-          </label>
+        {isGradient && (isAwaited || isDark(evidence)) ? (
+          <span className="muted" role="status">
+            {isAwaited ? "being computed …" : "zero everywhere"}
+          </span>
+        ) : (
+          pane.map &&
+          !error && (
+            <label className={styles.opacity}>
+              opacity
+              <input
+                type="range"
+                min={0}
+                max={1}
+                step={0.05}
+                value={display.opacity}
+                onChange={({ target }) => props.onDisplay({ opacity: Number(target.value) })}
+              />
+            </label>
+          )
         )}
         {error && (
           <span className={styles.problem} role="alert">
-            {error.message}
+            <span>{error.message}</span>
+            {error instanceof Refusal && <span className="muted">{error.remedy}</span>}
+            <button type="button" onClick={() => retry()}>
+              Try again
+            </button>
           </span>
         )}
       </div>
@@ -108,4 +126,8 @@ export function PaneView(props: Props) {
       />
     </div>
   );
+}
+
+function isDark(evidence: Evidence | null): boolean {
+  return evidence?.values.every((value) => value <= 0) ?? false;
 }

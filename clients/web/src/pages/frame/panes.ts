@@ -1,9 +1,7 @@
 /** Which maps of which models are shown; part of the address, so that a link shows the same. */
 
 import { useSearchParams } from "react-router";
-import type { Annotation, MapChoice, Model } from "./useFrame";
-
-const NONE = "none";
+import { type MapChoice, mapOf, textOf } from "./maps";
 
 /** What one pane shows. */
 export interface Pane {
@@ -13,12 +11,7 @@ export interface Pane {
 }
 
 function read(address: URLSearchParams, suffix: string): Pane {
-  const [kind, name] = (address.get(`map${suffix}`) ?? NONE).split(":");
-  const known = kind === "attribute" || kind === "attention";
-  return {
-    version: address.get(`by${suffix}`),
-    map: known && name ? { kind, name } : null,
-  };
+  return { version: address.get(`by${suffix}`), map: mapOf(address.get(`map${suffix}`)) };
 }
 
 /** The panes of the address (one or two), and ways to change them. */
@@ -57,26 +50,4 @@ export function usePanes() {
     correcting: address.has("correct"),
     setCorrecting: (correcting: boolean) => mark("correct", correcting),
   };
-}
-
-/** A choice as text of the address and of a menu. */
-export function textOf(map: MapChoice | null): string {
-  return map ? `${map.kind}:${map.name}` : NONE;
-}
-
-/** All maps that a model has, tags first, then by probability, then what it attends to. */
-export function mapsOf(annotation: Annotation | undefined, model: Model | undefined): MapChoice[] {
-  const attributes = [...(annotation?.attributes ?? [])].sort(
-    (a, b) => Number(b.tag) - Number(a.tag) || b.probability - a.probability,
-  );
-  return [
-    ...attributes.map(({ id }): MapChoice => ({ kind: "attribute", name: id })),
-    ...(model?.attention_names ?? []).map((name): MapChoice => ({ kind: "attention", name })),
-  ];
-}
-
-/** The map after this one: each in turn, then none. */
-export function mapAfter(map: MapChoice | null, maps: readonly MapChoice[]): MapChoice | null {
-  const place = maps.findIndex((one) => textOf(one) === textOf(map));
-  return maps[place + 1] ?? null;
 }

@@ -5,6 +5,7 @@ import { useSearchParams } from "react-router";
 import { readAsked, writeAsked } from "../../api/asked";
 import { api, dataOf, type Schemas } from "../../api/client";
 import type { Layer } from "./FrameMesh";
+import { type MapChoice, pathOf } from "./maps";
 import { fetchGrid, type Grid } from "./npy";
 
 /** Longest side of a stored preview, as the worker makes it. */
@@ -92,36 +93,35 @@ export function usePixels(frameId: string, shape: readonly number[] | null | und
   return { layer, error: full.error, retry: full.refetch };
 }
 
-type MapKind = "attribute" | "attention";
-
-/** One map of one model. */
-export interface MapChoice {
-  kind: MapKind;
-  name: string;
-}
-
 /** A map's cells, and the range of values that gets colours. */
 export interface Evidence extends Grid {
   low: number;
   high: number;
 }
 
-/** A map, where one is chosen: evidence up to the bundle's 99th percentile, attention by contrast. */
+/**
+ * A map, where one is chosen. Colours of evidence reach to the bundle's 99th percentile; those of
+ * attention and gradients to the map's own extremes. A gradient map is computed when first asked for.
+ */
 export function useMap(frameId: string, model: Model | undefined, choice: MapChoice | null) {
-  const folder = choice?.kind === "attention" ? "attention" : "overlays";
-  const path = `/api/v1/frames/${frameId}/${folder}/${choice?.name}.npy?space=cells&model=${model?.version}`;
-  const { data, error } = useGrid(path, choice !== null && model !== undefined);
-  let evidence: Evidence | null = null;
-  if (data && choice && model) {
-    if (choice.kind === "attention") {
-      const low = data.values.reduce((least, value) => Math.min(least, value), Infinity);
-      const high = data.values.reduce((most, value) => Math.max(most, value), -Infinity);
-      evidence = { ...data, low, high: high > low ? high : low + 1 };
-    } else {
-      evidence = { ...data, low: 0, high: Math.max(model.map_scale?.[choice.name] ?? 1, 1e-6) };
-    }
+  const isChosen = choice !== null && model !== undefined;
+  const wait = choice?.kind === "gradient" ? "&wait=20" : "";
+  const path = choice ? `${pathOf(choice)}.npy?space=cells&model=${model?.version}${wait}` : "";
+  const { data, error, refetch } = useGrid(`/api/v1/frames/${frameId}/${path}`, isChosen);
+  const evidence = data && isChosen ? { ...data, ...rangeOf(data, model, choice) } : null;
+  return { evidence, error, isAwaited: isChosen && !data && !error, retry: refetch };
+}
+
+/** Values that get the first and the last colour. */
+function rangeOf({ values }: Grid, model: Model, choice: MapChoice): { low: number; high: number } {
+  if (choice.kind === "attribute") {
+    return { low: 0, high: Math.max(model.map_scale?.[choice.name] ?? 1, 1e-6) };
   }
-  return { evidence, error };
+  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  // Of gradients only what speaks for the attribute is kept: zero means nothing, and is clear.
+  if (choice.kind === "gradient") return { low: 0, high: high > 0 ? high : 1 };
+  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  return { low, high: high > low ? high : low + 1 };
 }
 
 /** Mean counts by ring. */
