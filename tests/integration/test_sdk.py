@@ -1,5 +1,6 @@
 """The SDK and the command line against a real gateway with its worker, as a user starts them."""
 
+import csv
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fabio
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,13 +21,20 @@ from PIL import Image
 from scatterlens import Client
 from scatterlens.cli import drawing
 from scatterlens.connection import read_connection
-from scatterlens.errors import FrameRejected, NotFound, UnknownAttribute
+from scatterlens.errors import (
+    ApiError,
+    Forbidden,
+    FrameRejected,
+    NotFound,
+    Unauthorized,
+    UnknownAttribute,
+)
 from scatterlens.journal import Journal
 from scatterlens.schemas import LabelIn
 from scatterlens.watching import FolderWatch, Rules
 from scatterlens_models.datasets.importing.snapshot import read_snapshot
 from scatterlens_models.datasets.loading import load_dataset
-from scatterlens_models.datasets.manifest import write_manifest
+from scatterlens_models.datasets.manifest import read_manifest, write_manifest
 from scatterlens_models.explanations import GRADIENTS, explain
 from scatterlens_models.vocabulary import load_vocabulary
 from support.bundles import make_bundle
@@ -273,6 +282,99 @@ def test_the_service_tells_what_it_is(client, tmp_path):
         client.frame("0" * 64)
     with pytest.raises(UnknownAttribute, match="Known"):
         client.result(next(client.search()).frame_id).overlay("no_such_attribute")
+
+
+def test_pixels_profiles_and_a_nexus_file_are_those_of_the_frame(client, real_data, tmp_path):
+    path = real_data / "bioxtas__saxslab_image.tiff"
+    result = client.annotate(path)
+    counts = fabio.open(str(path)).data
+    pixels = client.pixels(result.frame_id)
+    assert (pixels.shape, pixels.dtype) == (counts.shape, np.float32)
+    live = ~np.isnan(pixels)
+    np.testing.assert_array_equal(pixels[live], counts[live])
+    radial = client.radial_profile(result.frame_id, chi_range_deg=(-90, 90))
+    assert radial.q_inv_nm is not None
+    assert radial.radius_px.shape == radial.q_inv_nm.shape == radial.intensity.shape
+    assert (np.isnan(radial.intensity) == (radial.pixels == 0)).all()
+    whole = client.radial_profile(result.frame_id)
+    summed = np.nansum(whole.intensity * whole.pixels)
+    assert summed == pytest.approx(pixels[live].sum(dtype=np.float64), rel=1e-5)
+    between = (whole.q_inv_nm[:-1] + whole.q_inv_nm[1:]) / 2
+    ring = client.azimuthal_profile(result.frame_id, q_range_inv_nm=(between[49], between[60]))
+    assert (ring.chi_deg[0], len(ring.chi_deg)) == (-179.5, 360)
+    assert ring.pixels.sum() == whole.pixels[50:61].sum()
+    with pytest.raises(ValueError, match="q_range_inv_nm"):
+        client.azimuthal_profile(result.frame_id, radius_range_px=(1, 2))
+    client.save_nexus(result.frame_id, tmp_path / "frame.nxs")
+    with h5py.File(tmp_path / "frame.nxs") as file:
+        np.testing.assert_array_equal(file["entry/data/data"][()], np.nan_to_num(pixels))
+    with pytest.raises(NotFound):
+        client.save_nexus("0" * 64, tmp_path / "none.nxs")
+    assert [one.name for one in tmp_path.iterdir()] == ["frame.nxs"]
+
+
+def test_what_is_searched_is_counted_kept_and_written_to_files(gateway, client, tmp_path):
+    sent = []
+    for number in range(4):
+        about = {"scan": "kept", "frame_number": number, "motors": {"temperature": 20.0 + number}}
+        file = write_frame(tmp_path / f"{number}.edf", 400 + number)
+        sent.append(client.annotate(file, **about).frame_id)
+    assert (client.count(scan="kept").count, client.count("ring<0", scan="kept").count) == (4, 0)
+    kept = client.save_search("kept ones", "ring>=0", scan="kept", query="halo >= 0 and ring <= 1")
+    assert [one.id for one in client.saved_searches()] == [kept.id]
+    assert [one.frame_id for one in client.search_saved(kept)] == sent[::-1]
+    with pytest.raises(ApiError, match="another name"):
+        client.save_search("kept ones", scan="other")
+    client.forget_search(kept)
+    with pytest.raises(NotFound):
+        client.forget_search(kept)
+    alike = client.similar(sent[0], limit=2)
+    assert len(alike.items) == 2
+    assert sent[0] not in {one.frame.frame_id for one in alike.items}
+    (scan,) = [one for one in client.scans() if one.scan == "kept"]
+    assert scan.frames == 4
+    line = client.timeline("kept", ["ring", "halo"], against="temperature")
+    assert (line.x, line.frame_ids) == ([20.0, 21.0, 22.0, 23.0], sent)
+    client.export_table(tmp_path / "kept.csv", scan="kept")
+    with (tmp_path / "kept.csv").open() as stream:
+        assert [row["frame_id"] for row in csv.DictReader(stream)] == sent[::-1]
+    client.export_annotations(f"{tmp_path}/kept.ndjson", scan="kept", order="oldest")
+    said = [json.loads(one) for one in (tmp_path / "kept.ndjson").read_text().splitlines()]
+    assert [one["frame_id"] for one in said] == sent
+    client.label(sent[1], {"ring": "present"})
+    client.export_dataset(tmp_path / "kept.jsonl", scan="kept", labelled=True, split="test")
+    (member,) = read_manifest(tmp_path / "kept.jsonl").frames
+    assert (member.frame_id, member.split, max(member.labels)) == (sent[1], "test", 1)
+    with pytest.raises(ApiError, match="Take a filter away"):
+        client.export_dataset(tmp_path / "none.jsonl", scan="nowhere")
+    assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_an_operator_sees_queues_tries_again_and_gives_keys(gateway, client, tmp_path):
+    file = write_frame(tmp_path / "cut.edf", seed=410)
+    file.write_bytes(file.read_bytes()[:100_000])
+    with pytest.raises(FrameRejected) as caught:
+        client.annotate(file)
+    job = next(one for one in client.troubled_jobs() if one.frame_id == caught.value.frame_id)
+    assert job.reason is not None
+    before = client.operations()
+    assert before.failed > 0
+    assert {queue.queue for queue in before.queues} >= {"annotate.live", "annotate.batch"}
+    assert client.retry_jobs([job]) == [job.id]
+    ends = time.monotonic() + 30
+    while job.id not in {one.id for one in client.troubled_jobs() if one.attempts == 2}:
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    made = client.create_key("an instrument", "viewer", expires_days=1, proposal="p1")
+    assert (made.role, made.proposal) == ("viewer", "p1")
+    with Client(gateway.url, made.key) as bound:
+        assert list(bound.search(scan="kept")) == []
+        with pytest.raises(Forbidden):
+            bound.operations()
+        assert client.revoke_key(made).revoked is not None
+        with pytest.raises(Unauthorized):
+            list(bound.search())
+    assert made.id in {one.id for one in client.keys() if one.revoked}
 
 
 def run_cli(gateway: Gateway, *arguments: object) -> subprocess.CompletedProcess[str]:

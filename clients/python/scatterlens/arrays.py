@@ -4,12 +4,10 @@ import io
 from typing import TYPE_CHECKING
 
 from scatterlens.schemas import Annotation
-from scatterlens.transport import Transport
+from scatterlens.transport import ACCEPTED, Transport
 
 if TYPE_CHECKING:
     import numpy as np
-
-_ACCEPTED = 202
 
 
 class GatewayArrays:
@@ -45,7 +43,13 @@ class GatewayArrays:
         """Return a gradient map on detector pixels; None while no worker has computed it."""
         path = f"frames/{frame_id}/gradients/{method}/{attribute}.npy"
         answer = self._transport.request("GET", path, params={"model": model, "wait": wait})
-        return None if answer.status_code == _ACCEPTED else _array(answer.content)
+        return None if answer.status_code == ACCEPTED else _array(answer.content)
+
+    def pixels(self, frame_id: str, wait: float) -> "np.ndarray | None":
+        """Return the counts of a frame; None while no worker has read them."""
+        path = f"frames/{frame_id}/pixels.npy"
+        answer = self._transport.request("GET", path, params={"wait": wait})
+        return None if answer.status_code == ACCEPTED else _array(answer.content)
 
     def _fetch(self, annotation: Annotation, name: str) -> bytes:
         model = f"{annotation.model.name}@{annotation.model.version}"

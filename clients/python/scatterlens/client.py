@@ -4,12 +4,12 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, overload
 
 from pydantic import TypeAdapter
 
@@ -19,12 +19,14 @@ from scatterlens.errors import (
     ApiError,
     FrameRejected,
     ScatterlensError,
-    StillPending,
     TransportError,
 )
 from scatterlens.files import File, label, open_file, sha256
+from scatterlens.frame_data import FrameData
 from scatterlens.labels import GatewayLabels, Labels
 from scatterlens.models import GatewayModels
+from scatterlens.operating import Operating
+from scatterlens.polling import poll
 from scatterlens.result import Result
 from scatterlens.schemas import (
     Annotation,
@@ -35,8 +37,6 @@ from scatterlens.schemas import (
     FrameDetail,
     FrameLabels,
     FrameMetadata,
-    FramePage,
-    FrameSummary,
     Health,
     ModelDetail,
     ModelInfo,
@@ -51,15 +51,10 @@ from scatterlens.schemas import (
     Training,
     TrainingRequest,
 )
+from scatterlens.searching import Searching
 from scatterlens.training import GatewayTraining
 from scatterlens.transport import Transport, read
 
-if TYPE_CHECKING:
-    import numpy as np
-
-_POLL_S = 5.0
-"""Longest single question to the gateway for a verdict; longer waits ask again."""
-_BETWEEN_POLLS_S = 0.1
 _UPLOADS = 8
 _REFUSALS = (413, 415, 422)
 """Statuses that speak of the file itself, not of the gateway or the key ..."""
@@ -82,7 +77,7 @@ class Outcome:
     error: Exception | None = None
 
 
-class Client:
+class Client(FrameData, Searching, Operating):
     """A gateway as Python sees it; safe to share between threads, and a context manager.
 
     Address and key come from the arguments, else from SCATTERLENS_URL and SCATTERLENS_KEY, else
@@ -248,45 +243,7 @@ class Client:
             )
             return answer if all(one.state.is_final for one in answer.annotations) else None
 
-        return _poll(ask, frame_id, wait)
-
-    def spread(self, frame_id: str, attribute: str) -> "np.ndarray":
-        """Return where models differ over an attribute: float32 (H, W), 0 to 0.5, NaN if masked.
-
-        Raises:
-            NotFound: no model knows the attribute.
-            ApiError: fewer than two models have decided; the text says what helps.
-            TransportError: the gateway was not reached.
-
-        """
-        return self._arrays.spread(frame_id, attribute)
-
-    def gradients(
-        self,
-        frame_id: str,
-        method: str,
-        attribute: str,
-        *,
-        model: str | None = None,
-        wait: float = 60.0,
-    ) -> "np.ndarray":
-        """Return a gradient map on detector pixels: float32 (H, W), NaN where masked.
-
-        A worker computes it when it is first asked for; `method` is one of the `gradient_maps`
-        that `models()` lists.
-
-        Raises:
-            NotFound: no such attribute or method, or the model has no gradient maps.
-            ApiError: the map cannot be computed; the text says why.
-            StillPending: not computed within `wait` seconds; it stays queued.
-            TransportError: the gateway was not reached.
-
-        """
-
-        def ask(seconds: float) -> "np.ndarray | None":
-            return self._arrays.gradients(frame_id, method, attribute, model, seconds)
-
-        return _poll(ask, frame_id, wait)
+        return poll(ask, frame_id, wait)
 
     def _wait_for(
         self, frame_id: str, wait: float, model: str | None, abandoned: threading.Event
@@ -302,40 +259,13 @@ class Client:
                 raise FrameRejected(reason, frame_id, answer.state)
             return None
 
-        return _poll(ask, frame_id, wait, abandoned)
+        return poll(ask, frame_id, wait, abandoned)
 
-    # Search and follow
+    # Follow
 
     def frame(self, frame_id: str) -> FrameDetail:
         """Return everything known about a frame: header, geometry, motors, where it stands."""
         return self._transport.get(FrameDetail, f"frames/{frame_id}")
-
-    def search(
-        self,
-        tags: str | Sequence[str] = (),
-        *,
-        without: str | Sequence[str] = (),
-        **filters: object,
-    ) -> Iterator[FrameSummary]:
-        """Yield frames, newest first; pages are fetched as they are needed.
-
-        `tags` and `without` are ids such as `"ring"`, or conditions such as `"ring>0.8"`; all must
-        hold. `filters` are the query parameters of `GET /frames`, such as `scan` and `since`.
-        """
-        cursor = None
-        while True:
-            page = self._transport.get(
-                FramePage,
-                "frames",
-                tag=_listed(tags),
-                **{"not": _listed(without)},
-                **filters,
-                cursor=cursor,
-            )
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     def events(self, after: int | None = None) -> Iterator[Event]:
         """Yield state changes as they happen, for ever; those after event `after` come first.
@@ -564,27 +494,6 @@ class Client:
         return Outcome(name, item.frame_id, State.DONE, result)
 
 
-_T = TypeVar("_T")
-
-
-def _poll(
-    ask: Callable[[float], _T | None],
-    frame_id: str,
-    wait: float,
-    abandoned: threading.Event | None = None,
-) -> _T:
-    """Ask, each time for some seconds, until there is an answer, time is up, or nobody waits."""
-    abandoned = abandoned or threading.Event()
-    ends = time.monotonic() + wait
-    while True:
-        left = max(ends - time.monotonic(), 0.0)
-        found = ask(round(min(left, _POLL_S), 3))
-        if found is not None:
-            return found
-        if time.monotonic() >= ends or abandoned.wait(_BETWEEN_POLLS_S):
-            raise StillPending(frame_id, wait)
-
-
 def _unsent(file: File, error: ScatterlensError | OSError) -> Outcome:
     if isinstance(error, FrameRejected):
         return Outcome(label(file), error.frame_id, error.state, error=error)
@@ -598,11 +507,6 @@ def _as_parameters(metadata: FrameMetadata) -> dict[str, str]:
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in given.items()
     }
-
-
-def _listed(conditions: str | Sequence[str]) -> list[str] | None:
-    listed = [conditions] if isinstance(conditions, str) else list(conditions)
-    return listed or None
 
 
 def _unexplained(state: State) -> Reason:

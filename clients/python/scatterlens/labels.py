@@ -1,6 +1,5 @@
 """Labels that people give to frames: sending them, reading them, and what to look at next."""
 
-import io
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -39,13 +38,7 @@ class GatewayLabels:
             },
             shown=None if shown is None else _shown(shown),
         )
-        response = self._transport.request(
-            "PUT",
-            f"frames/{frame_id}/labels",
-            headers={"Content-Type": "application/json"},
-            body=lambda: io.BytesIO(body.model_dump_json().encode()),
-        )
-        return read(FrameLabels, response)
+        return read(FrameLabels, self._transport.send("PUT", f"frames/{frame_id}/labels", body))
 
     def get(self, frame_id: str, history: bool) -> FrameLabels:
         """As `Client.labels`."""

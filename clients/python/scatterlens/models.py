@@ -1,12 +1,11 @@
 """Models that a gateway keeps: registering one, making one production, going back."""
 
-import io
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from scatterlens.schemas import (
     CandidateIn,
@@ -18,8 +17,6 @@ from scatterlens.schemas import (
     RollbackIn,
 )
 from scatterlens.transport import Transport, read
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class GatewayModels:
@@ -57,23 +54,23 @@ class GatewayModels:
         """As `Client.promote_model`."""
         said = PromoteIn(reason=reason, override=override, reannotate=reannotate)
         path = f"models/{self._version(model)}/promote"
-        return read(ModelDetail, self._send("POST", path, said))
+        return read(ModelDetail, self._transport.send("POST", path, said))
 
     def roll_back(self, reason: str) -> ModelDetail:
         """As `Client.roll_back_model`."""
         # Naming what is left makes the request safe to send twice.
         (leaving, *_) = (one.version for one in self.list() if one.production)
         said = RollbackIn(reason=reason, leaving=leaving)
-        return read(ModelDetail, self._send("POST", "models/rollback", said))
+        return read(ModelDetail, self._transport.send("POST", "models/rollback", said))
 
     def set_candidate(self, model: str | None) -> None:
         """As `Client.set_candidate`."""
         version = None if model is None else self._version(model)
-        self._send("PUT", "models/aliases/candidate", CandidateIn(version=version))
+        self._transport.send("PUT", "models/aliases/candidate", CandidateIn(version=version))
 
     def annotate(self, model: str, frames: OldFrames) -> Reannotation:
         """As `Client.annotate_old_frames`."""
-        response = self._send("POST", f"models/{self._version(model)}/annotate", frames)
+        response = self._transport.send("POST", f"models/{self._version(model)}/annotate", frames)
         return read(Reannotation, response)
 
     def _version(self, model: str) -> str:
@@ -85,12 +82,6 @@ class GatewayModels:
             if model in (one.name, one.version, f"{one.name}@{one.version}"):
                 return one.version
         return model.rpartition("@")[2]
-
-    def _send(self, method: str, path: str, said: BaseModel):
-        content = said.model_dump_json().encode()
-        return self._transport.request(
-            method, path, headers=_JSON, body=lambda: io.BytesIO(content)
-        )
 
 
 def _packed(bundle: Path) -> BinaryIO:

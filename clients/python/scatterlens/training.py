@@ -1,6 +1,5 @@
 """Training runs of a gateway: asking for them, following them, ending them."""
 
-import io
 import json
 import secrets
 import time
@@ -22,17 +21,9 @@ class GatewayTraining:
 
     def start(self, request: TrainingRequest) -> Training:
         """As `Client.train`."""
-        response = self._transport.request(
-            "POST",
-            "training",
-            # Of this very wish: tried again after a broken connection, it stays one run.
-            headers={
-                "Content-Type": "application/json",
-                "Idempotency-Key": secrets.token_hex(16),
-            },
-            body=lambda: io.BytesIO(request.model_dump_json().encode()),
-        )
-        return read(Training, response)
+        # Of this very wish: tried again after a broken connection, it stays one run.
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        return read(Training, self._transport.send("POST", "training", request, headers))
 
     def get(self, run_id: str) -> Training:
         """As `Client.training`."""

@@ -1,14 +1,17 @@
 """One HTTP conversation with the gateway: the key, the retries, and errors as exceptions.
 
-Every request of the SDK is safe to send twice: reads are reads, and a frame is known by the digest
-of its bytes. So a broken connection and an answer "not now" are tried again until time is up.
+Nearly every request of the SDK is safe to send twice: reads are reads, and a frame is known by the
+digest of its bytes. So a broken connection and an answer "not now" are tried again until time is
+up; what would be done twice is sent `once`.
 """
 
+import io
 import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import httpx2
@@ -23,7 +26,11 @@ _LONGEST_PAUSE_S = 5.0
 _LONGEST_RETRY_AFTER_S = 60.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
+ACCEPTED = 202
+"""Status of an answer that says: not yet, ask again."""
+
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 Body = Callable[[], BinaryIO]
 """Opens the body at its start; called anew for each try."""
 
@@ -65,11 +72,16 @@ class Transport:
 
         Parameters that are None are left out.
         """
+        return self._until_answered(
+            lambda: self._send(method, path, _given(params or {}), headers or {}, body)
+        )
+
+    def _until_answered(self, ask: Callable[[], T]) -> T:
         started = time.monotonic()
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                return self._send(method, path, _given(params or {}), headers or {}, body)
+                return ask()
             except (TransportError, Busy) as error:
                 asked = error.retry_after if isinstance(error, Busy) else None
                 # Jitter keeps clients that were refused together from coming back together.
@@ -82,6 +94,42 @@ class Transport:
     def get(self, shape: type[M], path: str, /, **params: Any) -> M:
         """GET one document."""
         return read(shape, self.request("GET", path, params=params))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        said: BaseModel,
+        headers: dict[str, str] | None = None,
+        *,
+        once: bool = False,
+    ) -> httpx2.Response:
+        """Send a document; `once` where sending it twice would do it twice."""
+        content = said.model_dump_json().encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        if once:
+            return self._send(method, path, {}, headers, lambda: io.BytesIO(content))
+        return self.request(method, path, headers=headers, body=lambda: io.BytesIO(content))
+
+    def save(self, path: str, params: dict[str, Any], file: Path) -> bool:
+        """Write an answer to a file, which appears when it is complete; False where it is a 202."""
+        return self._until_answered(lambda: self._save(path, _given(params), file))
+
+    def _save(self, path: str, params: dict[str, Any], file: Path) -> bool:
+        partial = file.with_name(f"{file.name}.partial")
+        try:
+            with self._http.stream("GET", path, params=params) as response:
+                _raise_for_status(response)
+                if response.status_code == ACCEPTED:
+                    return False
+                with partial.open("wb") as stream:
+                    stream.writelines(response.iter_bytes())
+            partial.replace(file)
+            return True
+        except httpx2.TransportError as error:
+            raise self._unreached(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     @contextmanager
     def event_source(

@@ -95,7 +95,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[ScriptedGatew
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if "Content-Length" not in answer.headers:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
 

@@ -299,6 +299,26 @@ def test_events_go_on_where_the_stream_broke(gateway, client):
     assert sent == ["3", "5"]
 
 
+def test_a_file_appears_only_once_it_is_complete(gateway, client, tmp_path):
+    cut_off = {"Content_Length": "100", "Connection": "close"}
+    gateway.say(200, b"frame_id", **cut_off)
+    gateway.say(200, b"frame_id,tags")
+    client.export_table(tmp_path / "all.csv")
+    assert (tmp_path / "all.csv").read_bytes() == b"frame_id,tags"
+    gateway.say(200, b"frame_id", **cut_off)
+    gateway.next()
+    with Client(retry_s=0) as hasty, pytest.raises(TransportError):
+        hasty.export_table(tmp_path / "none.csv")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["all.csv"]
+
+
+def test_what_would_be_done_twice_is_sent_once(gateway, client):
+    gateway.refuse(503, Retry_After="0")
+    with pytest.raises(Unavailable):
+        client.create_key("an instrument", "viewer")
+    assert len(gateway.requests) == 1
+
+
 def test_keys_that_a_newer_gateway_adds_do_not_disturb():
     answer = httpx2.Response(200, json={"name": "slim-aam", "version": "0123", "colour": "new"})
     assert read(ModelRef, answer) == ModelRef(name="slim-aam", version="0123")
