@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from scatterlens_models.datasets.manifest import read_manifest
 from support import browsing
 from support.gateway import picture
 
@@ -45,3 +46,21 @@ def test_a_page_is_accessible_and_fits_a_tablet(page, service, path, theme):
     page.wait_for_load_state("load")
     assert browsing.serious_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 820
+
+
+def test_a_search_is_exported_as_a_dataset_or_says_why_not(page, service):
+    frame_id = service.send(picture(8), "eighth.npy", scan="exported")
+    page.goto(f"{service.url}/search?scan=exported")
+    page.get_by_role("button", name="Dataset").click()
+    page.get_by_label("Frames are").select_option("all to judge by")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename.startswith("dataset-")
+    (member,) = read_manifest(download.value.path()).frames
+    assert (member.frame_id, member.split) == (frame_id, "test")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{service.url}/search?scan=nowhere")
+    page.get_by_role("button", name="Dataset").click()
+    page.get_by_role("button", name="Download").click()
+    refusal = page.get_by_role("dialog").get_by_role("alert")
+    expect(refusal).to_contain_text("Take a filter away")

@@ -8,6 +8,7 @@ import { FrameGrid } from "../../frames/FrameGrid";
 import { EMPTY, lengthOf, listOf } from "../../frames/list";
 import { useFrameList } from "../../frames/useFrameList";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
+import { DatasetExport } from "./DatasetExport";
 import { Filters } from "./Filters";
 import { QueryBox } from "./QueryBox";
 import { SavedSearches } from "./SavedSearches";
@@ -53,6 +54,7 @@ function Found(props: { asked: Asked; onAsk: (change: Asked) => void }) {
               {name}
             </a>
           ))}
+          <DatasetExport query={address} />
           <SavedSearches query={address} />
         </div>
         <QueryBox
