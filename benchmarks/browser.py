@@ -1,4 +1,4 @@
-"""How the browser interface feels: first wall, and updates a second while frames arrive.
+"""How the browser interface feels: first wall, updates a second while frames arrive, a large frame.
 
     python benchmarks/browser.py [--rate 50] [--seconds 10]
 
@@ -20,7 +20,22 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from playwright.sync_api import Page
+
 from support import browsing
+
+PAN = """(seconds) => {
+  const picture = document.querySelector('[data-testid="picture"]');
+  const end = performance.now() + 1000 * seconds;
+  let count = 0;
+  const tick = () => {
+    const key = count++ % 60 < 30 ? 'ArrowRight' : 'ArrowLeft';
+    picture.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    if (performance.now() < end) requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}"""
+"""The picture moves in every update of the screen."""
 
 COUNT_UPDATES = """async (seconds) => {
   const gaps = [];
@@ -41,11 +56,11 @@ COUNT_UPDATES = """async (seconds) => {
 }"""
 
 
-def frame(seed: int) -> bytes:
-    """A small frame of noise on a ring as `.npy`."""
+def frame(seed: int, size: int = 128) -> bytes:
+    """A frame of noise on a ring as `.npy`; small, as far as nothing else is said."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[-64:64, -64:64]
-    ring = 40 * np.exp(-(((np.hypot(y, x) - 40) / 3) ** 2))
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    ring = 40 * np.exp(-(((np.hypot(y, x) - 0.6) / 0.05) ** 2))
     stream = io.BytesIO()
     np.save(stream, rng.poisson(ring + 2).astype(np.int32))
     return stream.getvalue()
@@ -69,6 +84,31 @@ def send(site: browsing.Site, rate: float, stop: threading.Event) -> list[float]
             answers.append(senders.submit(post, len(answers)))
             stop.wait(max(0.0, begun + len(answers) / rate - time.monotonic()))
         return [answer.result() for answer in answers]
+
+
+def look_at_large(page: Page, site: browsing.Site, seconds: float) -> dict[str, object]:
+    """A frame of 4 megapixels: until it is on the screen, and moving over it."""
+    frame_id = site.send(frame(0, 2048), "large.npy")
+    shown = []
+    for _ in range(4):
+        begun = time.perf_counter()
+        page.goto(f"{site.url}/frames/{frame_id}", wait_until="commit")
+        page.locator('[data-pixels="full"]').wait_for()
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
+        shown.append(round(time.perf_counter() - begun, 2))
+    picture = page.get_by_test_id("picture")
+    figures: dict[str, object] = {"shown_s": shown}
+    for name in ("panning", "panning_with_overlay"):
+        if name != "panning":
+            page.keyboard.press("o")
+            page.locator('[data-overlay="shown"]').wait_for()
+        picture.focus()
+        page.keyboard.press("0")
+        page.keyboard.press("+")
+        page.keyboard.press("+")
+        page.evaluate(PAN, seconds)
+        figures[name] = page.evaluate(COUNT_UPDATES, seconds)
+    return figures
 
 
 def main() -> None:
@@ -106,6 +146,7 @@ def main() -> None:
         # Those that came together may stand in another order.
         page.locator("[data-frame]", has_text=f"{len(sent) - 1:05}.npy").first.wait_for()
         figures["last_seen_after_s"] = time.monotonic() - max(sent)
+        figures["large_frame"] = look_at_large(page, site, asked.seconds)
     print(json.dumps(figures, indent=1, default=lambda value: round(value, 3)))
 
 

@@ -87,11 +87,13 @@ def test_an_edit_on_a_broken_connection_arrives_later(page, service, frames):
     page.context.set_offline(True)
     page.keyboard.press("1")
     expect(page.get_by_text("1 edit waits")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("reconnecting")).to_be_visible()
     expect(page.get_by_role("button", name=": present", pressed=True)).to_have_count(1)
     assert labels(service, frame) == before
     page.context.set_offline(False)
     wait_for_labels(service, frame, {**before, attribute: "present"})
     expect(page.get_by_text("1 edit waits")).to_have_count(0)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
 
 
 def test_what_was_said_in_another_window_is_shown_beside_and_one_chooses(page, service, frames):

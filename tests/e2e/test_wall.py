@@ -31,6 +31,15 @@ def test_nothing_moves_while_paused(page, service):
     expect(card(page, frame)).to_be_visible(timeout=5000)
 
 
+def test_what_came_without_a_connection_is_there_afterwards(page, service):
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.get_by_text("reconnecting")).to_be_visible()
+    frame = service.send(picture(7), "meanwhile.npy")
+    page.context.set_offline(False)
+    expect(card(page, frame)).to_be_visible(timeout=5000)
+
+
 def test_a_filter_is_kept_in_the_address(page, service):
     inside = service.send(picture(3), "inside.npy", scan="night shift")
     outside = service.send(picture(4), "outside.npy", scan="day shift")

@@ -19,8 +19,7 @@ _SCROLL = """async ({ step, updates }) => {
       .filter(({ box }) => box.bottom > sight.top && box.top < sight.bottom);
     const spans = cards.map(({ box }) => [box.top, box.bottom]).sort((a, b) => a[0] - b[0]);
     // What stands above the rows, and what follows the last one, is no gap.
-    const rows = grid.querySelector('[data-frame]').parentElement.parentElement;
-    const whole = rows.getBoundingClientRect();
+    const whole = grid.children[1].getBoundingClientRect();
     let covered = Math.max(sight.top, whole.top);
     const end = Math.min(sight.bottom, whole.bottom);
     let isCovered = true;
@@ -44,13 +43,13 @@ _SCROLL = """async ({ step, updates }) => {
     found.highest = Math.max(found.highest, high);
   };
   look();
-  await new Promise((done) => {
+  await new Promise((done, fail) => {
     const tick = (now) => {
       found.gaps_ms.push(now - last);
       last = now;
       const before = grid.scrollTop;
       grid.scrollTop += step;
-      look();
+      try { look(); } catch (error) { fail(error); return; }
       if (grid.scrollTop === before) found.waited += 1;
       if (found.gaps_ms.length < updates) requestAnimationFrame(tick); else done();
     };

@@ -30,6 +30,7 @@ function say(next: Connection) {
 }
 
 function open() {
+  source?.close();
   const address = last ? `/api/v1/events?after=${last}` : "/api/v1/events";
   source = new EventSource(address);
   source.onopen = () => say("live");
@@ -57,12 +58,25 @@ function close() {
   say("connecting");
 }
 
+/** A stream that is open stays so, and silent, when the network goes: the browser knows better. */
+function lose() {
+  source?.close();
+  say("waiting");
+}
+
 function subscribe(watcher: () => void) {
   watchers.add(watcher);
-  if (watchers.size === 1) open();
+  if (watchers.size === 1) {
+    open();
+    addEventListener("offline", lose);
+    addEventListener("online", open);
+  }
   return () => {
     watchers.delete(watcher);
-    if (watchers.size === 0) close();
+    if (watchers.size > 0) return;
+    removeEventListener("offline", lose);
+    removeEventListener("online", open);
+    close();
   };
 }
 

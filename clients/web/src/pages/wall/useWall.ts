@@ -1,7 +1,7 @@
 /** Frames of the wall: the newest at once, older ones on demand, live while not paused. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { type LiveEvent, useEvents } from "../../api/events";
+import { type LiveEvent, useConnection, useEvents } from "../../api/events";
 import { type FrameList, useFrameList } from "../../frames/useFrameList";
 import { TOP } from "../../frames/useRows";
 
@@ -23,6 +23,7 @@ export interface Wall extends FrameList {
 export function useWall(filter: WallFilter, paused: boolean): Wall {
   const frames = useFrameList(filter);
   const { refresh: load, position } = frames;
+  const connection = useConnection();
   const [waiting, setWaiting] = useState(0);
   const busy = useRef(false);
   const again = useRef(false);
@@ -43,11 +44,12 @@ export function useWall(filter: WallFilter, paused: boolean): Wall {
   }, [load]);
 
   useEffect(() => {
-    // Who comes back to where he had scrolled finds it as it was.
-    if (paused || position.current.top >= TOP) return;
+    // What came while there was no connection is not told later. Who comes back to where one had
+    // scrolled finds it as it was.
+    if (connection !== "live" || paused || position.current.top >= TOP) return;
     setWaiting(0);
     void refresh();
-  }, [paused, refresh, position]);
+  }, [connection, paused, refresh, position]);
 
   useEvents((event: LiveEvent) => {
     if (event.frame_id === null || event.kind === "labelled") return;
