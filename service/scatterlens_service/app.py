@@ -107,8 +107,9 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         await run_in_threadpool(migrate_engine, engine)
         await run_in_threadpool(register_known, settings, engine)
         shelf = await run_in_threadpool(Shelf, settings, engine)
-        blobs = BlobFolder(settings.blob_folder)
+        blobs, renders = BlobFolder(settings.blob_folder), BlobFolder(settings.render_folder)
         blobs.clear_incoming()
+        renders.clear_incoming()
         bell = open_bell(settings.redis_url)
         stack.callback(bell.close)
         feed = EventFeed(engine, stopping, shelf.refresh)
@@ -119,7 +120,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         stop = threading.Event()
         sweeper = threading.Thread(
             target=sweep_forever,
-            args=(engine, bell, settings, attendance, stop),
+            args=(engine, bell, renders, settings, attendance, stop),
             name="sweep",
             daemon=True,
         )
@@ -130,6 +131,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             settings=settings,
             engine=engine,
             blobs=blobs,
+            renders=renders,
             bell=bell,
             probe=probe,
             shelf=shelf,

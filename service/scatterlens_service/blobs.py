@@ -9,7 +9,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -108,6 +108,38 @@ class BlobFolder:
         with self.open(sha256) as stream:
             _require_digest(sha256, hashlib.file_digest(stream, "sha256").hexdigest())
         return self.path(sha256)
+
+    def use(self, sha256: str) -> bool:
+        """Note that a file is used now, for `trim`; False where it is not kept (any more)."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def trim(self, most_bytes: int, spare_seconds: float = 60.0) -> int:
+        """Remove the files that were not used for longest until the rest fits; returns how many.
+
+        Those used in the last `spare_seconds` stay: somebody may be about to read them. Any
+        number of processes may do it at the same time.
+        """
+        found = sorted(self._uses())
+        too_much = sum(size for _, size, _ in found) - most_bytes
+        removed = 0
+        for used, size, path in found:
+            if too_much <= 0 or used > time.time() - spare_seconds:
+                break
+            path.unlink(missing_ok=True)
+            too_much -= size
+            removed += 1
+        return removed
+
+    def _uses(self) -> Iterator[tuple[float, int, Path]]:
+        """Time of the last use, size and path of each kept file."""
+        for path in self.root.glob("??/*"):
+            with suppress(FileNotFoundError):  # another process trims, too
+                about = path.stat()
+                yield about.st_mtime, about.st_size, path
 
     def free_share(self) -> float:
         """Free part of the disk, 0 to 1."""

@@ -24,6 +24,9 @@ class Gateway:
     settings: Settings
     engine: Engine
     blobs: BlobFolder
+    """Frames, and what models say of them."""
+    renders: BlobFolder
+    """What workers drew: a cache."""
     bell: Bell
     probe: DecodeChild
     """Vets files before they are taken; holds no pixels."""

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     """Jobs queued or leased beyond which new frames are refused for a while."""
     min_free_share: float = Field(default=0.1, ge=0, lt=1)
     """Free share of the disk under `home` below which new frames are refused."""
+    max_render_bytes: int = Field(default=10 * 2**30, ge=0)
+    """Bytes of pixels, profiles and gradient maps beyond which those that nobody used for longest
+    are removed; they are computed anew when they are asked for."""
 
     session_hours: float = Field(default=168.0, gt=0)
     """How long a browser stays logged in; never longer than the key that it logged in by."""
@@ -83,6 +86,11 @@ class Settings(BaseSettings):
     def blob_folder(self) -> Path:
         """Content-addressed files."""
         return self.home / "blobs"
+
+    @property
+    def render_folder(self) -> Path:
+        """What workers drew when it was asked for: files that can be made anew."""
+        return self.home / "renders"
 
     @property
     def run_folder(self) -> Path:

@@ -1,11 +1,12 @@
 """The watch over the ledger: expired leases go back, forgotten rows are rung again.
 
 It also queues old frames that a new model shall look at, a portion at a time, forgets sessions
-that have expired, and records which keys are in use.
+that have expired, records which keys are in use, and keeps what workers drew within its bounds.
 """
 
 import logging
 import threading
+import time
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,10 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatterlens_service import ledger
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
+from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
 
 _log = logging.getLogger(__name__)
+
+_TRIM_SECONDS = 60.0
+"""It looks at each file: a moment for thousands."""
 
 
 def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
@@ -48,14 +53,21 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
 def sweep_forever(
     engine: Engine,
     bell: Bell,
+    renders: BlobFolder,
     settings: Settings,
     attendance: Attendance,
     stop: threading.Event,
 ) -> None:
     """Sweep every `settings.sweep_seconds` until `stop`; a database that is away is waited for."""
+    trimmed = float("-inf")
     while not stop.wait(settings.sweep_seconds):
         try:
             sweep_once(engine, bell, settings)
             attendance.record(engine)
-        except SQLAlchemyError as error:
+            if time.monotonic() - trimmed > _TRIM_SECONDS:
+                trimmed = time.monotonic()
+                removed = renders.trim(settings.max_render_bytes)
+                if removed:
+                    _log.info("%d rendered files removed, as nobody used them lately", removed)
+        except (SQLAlchemyError, OSError) as error:
             _log.warning("sweep failed, trying again: %s", error)

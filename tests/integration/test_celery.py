@@ -35,6 +35,7 @@ class Site:
         migrate(self.settings.database)
         self.engine = ledger.open_engine(self.settings.database)
         self.blobs = BlobFolder(self.settings.blob_folder)
+        self.renders = BlobFolder(self.settings.render_folder)
         self.model = to_model_version(active_bundles(self.settings)[0])
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -141,7 +142,8 @@ def test_an_emptied_redis_loses_no_work_and_is_found_again(site, bell, redis):
     site.start_worker()
     stop = threading.Event()
     sweeper = threading.Thread(
-        target=sweep_forever, args=(site.engine, bell, site.settings, Attendance(), stop)
+        target=sweep_forever,
+        args=(site.engine, bell, site.renders, site.settings, Attendance(), stop),
     )
     sweeper.start()
     try:

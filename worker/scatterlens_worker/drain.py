@@ -164,7 +164,7 @@ def _render(runtime: Runtime, job: LeasedJob, frame: Frame) -> None:
             with ledger.writing(runtime.engine) as session:
                 ledger.fail(session, job, results.no_gradients(error))
             return
-        blob = runtime.blobs.put_bytes(drawn)
+        blob = runtime.renders.put_bytes(drawn)
         with ledger.writing(runtime.engine) as session:
             if not ledger.complete_render(session, job, blob):
                 _warn_of_fencing(job)

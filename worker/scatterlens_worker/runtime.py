@@ -39,6 +39,7 @@ class Runtime:
         self.decoder = DecodeChild()
         self.engine = ledger.open_engine(settings.database)
         self.blobs = BlobFolder(settings.blob_folder)
+        self.renders = BlobFolder(settings.render_folder)
         self.bell = open_bell(settings.redis_url)
         self.models = ModelShelf(settings, self.engine, device, require_gpu)
         self._gradients: dict[str, GradientSession] = {}

@@ -16,7 +16,7 @@ the event loop. Put files into the blob store *before* the transaction that name
 and ring the bell *after* it.
 
 - taking in: `submit` `queue_jobs` (adds a model: `?model=`) `remember_request` (`Idempotency-Key`)
-  `queue_render` (a picture that needs the pixels)
+  `queue_render` (a picture that needs the pixels) `queue_render_anew`
 - working: `lease` `has_queued` `heartbeat` `complete` `complete_render` `fail` `crashed` `release`
   `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
@@ -227,6 +227,7 @@ from scatterlens_service.ledger.submissions import (
     job_states,
     queue_jobs,
     queue_render,
+    queue_render_anew,
     remember_request,
     submit,
 )
@@ -379,6 +380,7 @@ __all__ = [
     "queue_jobs",
     "queue_old_frames",
     "queue_render",
+    "queue_render_anew",
     "queue_run",
     "queue_run_by_policy",
     "queue_status",

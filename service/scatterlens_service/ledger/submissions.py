@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -144,6 +144,25 @@ def queue_render(
         "parameters": dict(parameters),
     }
     _insert_new(session, Job, "key", [row])
+
+
+def queue_render_anew(
+    session: Session, frame_id: str, model: ModelVersion | None, parameters: Mapping[str, str]
+) -> None:
+    """Queue a drawing once more that was done and is no longer kept."""
+    session.execute(
+        update(Job)
+        .where(Job.key == render_key(frame_id, model, parameters), Job.state == State.DONE)
+        .values(
+            state=State.QUEUED,
+            blob=None,
+            lost_leases=0,
+            crashes=0,
+            queued=Clock(),
+            finished=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def render_key(frame_id: str, model: ModelVersion | None, parameters: Mapping[str, str]) -> str:

@@ -59,7 +59,7 @@ class _Asked:
             return found
 
         def draw_it(stored: StoredAnnotation) -> bytes:
-            return draw(stored, unpack_maps(self.gateway.blobs.read(found))[self.method])
+            return draw(stored, unpack_maps(self.gateway.renders.read(found))[self.method])
 
         return await run_in_threadpool(
             self.drawable.answer, media_type, draw_it, found, *parameters

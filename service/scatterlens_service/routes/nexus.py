@@ -61,5 +61,5 @@ def _write(gateway: Gateway, frame: ledger.FrameRow, blob: str) -> bytes:
         for row in annotations
         if row.blob is not None
     ]
-    pixels = unpack_pixels(gateway.blobs.read(blob))
+    pixels = unpack_pixels(gateway.renders.read(blob))
     return write_nexus(frame, pixels, to_geometry(frame), said, labels)

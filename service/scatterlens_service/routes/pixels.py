@@ -29,7 +29,7 @@ async def read_pixels(
     etag = make_etag("pixels", blob)
     if unchanged := answer_unchanged(request, etag):
         return unchanged
-    packed = await run_in_threadpool(gateway.blobs.read, blob)
+    packed = await run_in_threadpool(gateway.renders.read, blob)
     headers = lasting(etag)
     if _takes_gzip(request):
         return Response(

@@ -59,7 +59,7 @@ class _Asked:
         return await run_in_threadpool(self._load, found)
 
     def _load(self, blob: str) -> polar.PolarSums:
-        return polar.unpack_sums(self.gateway.blobs.read(blob))
+        return polar.unpack_sums(self.gateway.renders.read(blob))
 
 
 def _asked(gateway: GatewayDep, frame: VisibleFrame, wait: Wait = 0.0) -> _Asked:

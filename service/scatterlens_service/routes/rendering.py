@@ -29,7 +29,7 @@ async def find_rendered(
     wait: float,
     model: ledger.ModelVersion | None = None,
 ) -> str | Response:
-    """sha256 of the blob that a worker drew; or, where it has yet to, the answer that says so.
+    """sha256 of what a worker drew, or the answer that it has yet to; read it by `gateway.renders`.
 
     Raises:
         NotReadyError: the job failed or was quarantined.
@@ -63,11 +63,14 @@ def _find_or_queue(
 ) -> ledger.StoredRender:
     with ledger.reading(gateway.engine) as session:
         found = ledger.get_render(session, frame_id, model, parameters)
-    if found is not None:
+    if found is not None and (found.blob is None or gateway.renders.use(found.blob)):
         return found
     gateway.admission.check()
     with ledger.writing(gateway.engine) as session:
-        ledger.queue_render(session, frame_id, model, parameters)
+        if found is None:
+            ledger.queue_render(session, frame_id, model, parameters)
+        else:
+            ledger.queue_render_anew(session, frame_id, model, parameters)
     gateway.bell.ring(ledger.RENDER)
     return ledger.StoredRender(State.QUEUED, None, None)
 

@@ -104,3 +104,12 @@ def test_what_killed_processes_left_is_cleared_when_it_is_old(blobs):
 
 def test_the_free_share_of_the_disk_is_a_share(blobs):
     assert 0 <= blobs.free_share() <= 1
+
+
+def test_what_was_used_just_now_stays_however_little_room_there_is(blobs):
+    old, new = blobs.put_bytes(b"old"), blobs.put_bytes(b"new")
+    os.utime(blobs.path(old), (1, 1))
+    assert blobs.trim(0) == 1
+    assert (blobs.use(old), blobs.use(new)) == (False, True)
+    assert blobs.trim(0, spare_seconds=0.0) == 1
+    assert not blobs.use(new)

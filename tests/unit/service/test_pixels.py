@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import time
 
 import numpy as np
 import pytest
@@ -75,6 +77,35 @@ def test_a_browser_keeps_it_without_asking_again_and_may_ask_cheaply(service, wo
     ask(service, other)
     work()
     assert ask(service, other).headers["etag"] != first.headers["etag"]
+
+
+def test_pixels_that_nobody_used_for_long_are_removed_and_read_anew(service, open_service, work):
+    sent = [send(service, picture(seed)) for seed in range(3)]
+    for frame_id in sent:
+        ask(service, frame_id)
+    work()
+    first = {frame_id: ask(service, frame_id) for frame_id in sent}
+    annotated = service.kept()["files"]
+    kept = sorted(service.settings.render_folder.glob("??/*"))
+    assert len(kept) == 3
+    for path in kept:
+        os.utime(path, (1, 1))
+    assert ask(service, sent[1]).status_code == 200  # used now
+    room_for_one = max(path.stat().st_size for path in kept)
+    open_service(max_render_bytes=room_for_one, sweep_seconds=0.02)
+    ends = time.monotonic() + 10
+    while len(list(service.settings.render_folder.glob("??/*"))) > 1:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    assert ask(service, sent[1]).status_code == 200
+    assert ask(service, sent[0]).status_code == 202
+    work()
+    assert ask(service, sent[0]).content == first[sent[0]].content
+    assert (
+        ask(service, sent[2], {"If-None-Match": first[sent[2]].headers["etag"]}).json()["state"]
+        == "queued"
+    )
+    assert service.kept()["files"] == annotated
 
 
 def test_a_file_damaged_since_is_told_with_its_remedy(service, work):

@@ -63,7 +63,7 @@ def test_the_maps_kept_are_those_of_the_graph_and_the_frame_is_read_once_a_batch
     assert kept.state is State.DONE
     prepared, _ = prepare(decode(runtime.blobs.path(frame_id), 0), bundle.preprocess)
     expected = GradientSession(bundle).maps(prepared[None], bundle.vocabulary.ids.index("ring"))
-    maps = unpack_maps(runtime.blobs.read(kept.blob))
+    maps = unpack_maps(runtime.renders.read(kept.blob))
     assert set(maps) == set(bundle.gradient_maps)
     for name, cells in maps.items():
         np.testing.assert_array_equal(cells, expected[name][0])
@@ -104,17 +104,17 @@ def test_a_disk_that_is_full_blames_no_picture(runtime, send, monkeypatch):
     frame_id = send(picture(1))
     drain(runtime)
     queue(runtime, frame_id)
-    put = runtime.blobs.put_bytes
+    put = runtime.renders.put_bytes
 
     def full(_: bytes) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runtime.blobs, "put_bytes", full)
+    monkeypatch.setattr(runtime.renders, "put_bytes", full)
     for _ in range(4):
         with pytest.raises(OSError, match="No space"):
             drain(runtime)
     assert found(runtime, frame_id).state is State.QUEUED
-    monkeypatch.setattr(runtime.blobs, "put_bytes", put)
+    monkeypatch.setattr(runtime.renders, "put_bytes", put)
     drain(runtime)
     assert found(runtime, frame_id).state is State.DONE
 
@@ -123,7 +123,7 @@ def test_a_late_picture_is_fenced_off(runtime, send, monkeypatch):
     frame_id = send(picture(1))
     drain(runtime)
     queue(runtime, frame_id)
-    put = runtime.blobs.put_bytes
+    put = runtime.renders.put_bytes
 
     def be_late(data: bytes) -> str:
         with ledger.writing(runtime.engine) as session:
@@ -132,7 +132,7 @@ def test_a_late_picture_is_fenced_off(runtime, send, monkeypatch):
             ledger.sweep(session)
         return put(data)
 
-    monkeypatch.setattr(runtime.blobs, "put_bytes", be_late)
+    monkeypatch.setattr(runtime.renders, "put_bytes", be_late)
     assert work_one_batch(runtime) == 1
     assert found(runtime, frame_id).state is State.QUEUED
     assert found(runtime, frame_id).blob is None
