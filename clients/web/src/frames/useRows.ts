@@ -89,12 +89,14 @@ export function useRows({ length, position, onAtTop }: Props) {
 
   const items = virtual.getVirtualItems();
   const from = items[0]?.index ?? 0;
-  const to = items.at(-1)?.index ?? 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: looks again as other rows come into sight
   useEffect(() => {
     const half = (MOST_ROWS / 2) * columns;
-    if (to > count - NEAR_THE_EDGE && before + count < all) setBase(base + half);
-    else if (from < NEAR_THE_EDGE && base > 0) setBase(Math.max(0, base - half));
-  }, [from, to, count, before, all, base, columns]);
+    // Not of `from`: that is of before the rows began elsewhere.
+    const row = position.current.top / step;
+    if (row > count - NEAR_THE_EDGE && before + count < all) setBase(base + half);
+    else if (row < NEAR_THE_EDGE && base > 0) setBase(Math.max(0, base - half));
+  }, [from, count, before, all, base, columns, step, position]);
 
   return {
     scroller,
