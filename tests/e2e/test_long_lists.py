@@ -71,7 +71,10 @@ def test_one_who_comes_back_is_where_one_was(page, service):
     again = page.locator(f'[data-frame="{frame}"]')
     expect(again).to_be_visible()
     assert again.bounding_box() == before
-    # Another visit, not a return, begins with the newest.
+    page.get_by_role("button", name="To the newest").click()
+    expect(page.locator(f'[data-frame="{FRAMES:064x}"]')).to_be_visible()
+    # Another visit, not a return, begins there too.
+    scroll(page, 400, 20)
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Search").click()
     expect(page.get_by_role("heading", name="Search")).to_be_visible()
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Live").click()

@@ -19,6 +19,7 @@ export function Wall() {
   const [address, setAddress] = useSearchParams();
   const [chosenPause, setPause] = useState(false);
   const [atTop, setAtTop] = useState(true);
+  const [visit, setVisit] = useState(0);
   const maySend = useMay("frames:write");
   const filter: WallFilter = {};
   for (const field of FIELDS) filter[field] = address.get(field) ?? undefined;
@@ -35,6 +36,12 @@ export function Wall() {
       },
       { replace: true },
     );
+  }
+
+  function toNewest() {
+    wall.position.current = { base: 0, top: 0 };
+    setVisit(visit + 1);
+    setAtTop(true);
   }
 
   const isEmpty = lengthOf(wall.list) === 0;
@@ -63,6 +70,11 @@ export function Wall() {
             {wall.waiting} new
           </span>
         )}
+        {!atTop && (
+          <button type="button" onClick={toNewest}>
+            To the newest
+          </button>
+        )}
         <button type="button" aria-pressed={chosenPause} onClick={() => setPause(!chosenPause)}>
           {chosenPause ? "Go on" : "Pause"}
         </button>
@@ -77,7 +89,7 @@ export function Wall() {
           <NoFrames filtered={filtered} />
         ) : (
           <FrameGrid
-            key={wall.address}
+            key={`${wall.address} ${visit}`}
             list={wall.list}
             onSee={wall.see}
             position={wall.position}
