@@ -1,5 +1,6 @@
 """What a request asks for when it asks for frames: one filter for lists, counts and exports."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -145,6 +146,44 @@ def _order(
 Ordering = Annotated[ledger.Order, Depends(_order)]
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where a list begins, and which way it goes."""
+
+    order: ledger.Order
+    beyond: str | None
+    """A frame of the list; None = at its end."""
+
+
+def _start(
+    order: Ordering,
+    after: Annotated[
+        str | None,
+        Query(max_length=100, description="A frame of the list: give what follows it."),
+    ] = None,
+    before: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="A frame of the list: give what stands before it, the nearest first.",
+        ),
+    ] = None,
+) -> Start:
+    if before is None:
+        return Start(order, after)
+    if after is not None:
+        raise InvalidError(
+            "two_ways",
+            "A list goes one way",
+            "Both `after` and `before` are told.",
+            "Ask twice, once for each.",
+        )
+    return Start(replace(order, backwards=True), before)
+
+
+Beginning = Annotated[Start, Depends(_start)]
+
+
 def write_place(order: ledger.Order, place: ledger.Place) -> str:
     """The cursor of a page; hexadecimal, so that the value comes back to the last bit."""
     return write_cursor(f"{_named(order)}:{float(place.value).hex()}:{place.id}")
@@ -158,4 +197,5 @@ def read_place(order: ledger.Order, cursor: str) -> ledger.Place:
 
 
 def _named(order: ledger.Order) -> str:
-    return order.by if order.attribute is None else f"{order.by}-{order.attribute}"
+    name = order.by if order.attribute is None else f"{order.by}-{order.attribute}"
+    return f"{name}-backwards" if order.backwards else name

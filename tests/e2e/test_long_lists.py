@@ -1,5 +1,8 @@
 """Lists of many frames: scrolled through without a gap, left, and found again."""
 
+import re
+from urllib.parse import urlencode
+
 import pytest
 from playwright.sync_api import expect
 
@@ -79,3 +82,40 @@ def test_one_who_comes_back_is_where_one_was(page, service):
     expect(page.get_by_role("heading", name="Search")).to_be_visible()
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Live").click()
     expect(page.locator(f'[data-frame="{FRAMES:064x}"]')).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"order": "oldest"},
+        {"order": "frame_number", "scan": "scan-00001"},
+        {"order": "novelty", "query": "ring >= 0.5 or halo < 0.2"},
+        {"order": "probability", "of": "ring"},
+    ],
+)
+def test_one_steps_on_from_any_frame_of_any_list(page, service, order):
+    frames = listed(service, order, 730)
+
+    def expect_at(place: int) -> None:
+        expect(page).to_have_url(re.compile(frames[place]))
+        for name, beside in (("Previous", place - 1), ("Next", place + 1)):
+            link = page.get_by_role("link", name=name)
+            expect(link).to_have_attribute("href", re.compile(frames[beside]))
+
+    page.goto(f"{service.url}/frames/{frames[700]}?{urlencode(order)}")
+    expect_at(700)
+    for place in (699, 700, *range(701, 725)):  # more than are asked for at once
+        page.locator("body").press("[" if place == 699 else "]")
+        expect_at(place)
+
+
+def listed(service, asked: dict[str, str], least: int) -> list[str]:
+    """The first frames of a list, as the gateway gives them page by page."""
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    with service.http() as http:
+        while len(found) < least:
+            answer = http.get("frames", params={**asked, **cursor, "limit": 500}).json()
+            found += [item["frame_id"] for item in answer["items"]]
+            cursor = {"cursor": answer["next_cursor"]}
+    return found[:least]

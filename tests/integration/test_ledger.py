@@ -27,6 +27,7 @@ from scatterlens_service.ledger import (
     Sender,
     Verdict,
     WorkerReport,
+    search,
 )
 from scatterlens_service.ledger.tables import Annotation, Job, Submission, Table, Worker
 from scatterlens_service.migrations import migrate_engine
@@ -91,7 +92,7 @@ def about(text: str) -> ledger.Condition:
     return ledger.parse_query(text, [Known("ring", "Ring", 0.5), Known("halo", "Halo", 0.5)])
 
 
-def found(engine, sees=None, limit=50, order=ledger.NEWEST, **wanted) -> list[str]:
+def found(engine, sees=None, limit=50, order=ledger.NEWEST, beyond=None, **wanted) -> list[str]:
     with ledger.reading(engine) as session:
         rows = ledger.list_frames(
             session,
@@ -99,6 +100,7 @@ def found(engine, sees=None, limit=50, order=ledger.NEWEST, **wanted) -> list[st
             production=AAM.version,
             sees=sees,
             order=order,
+            beyond=beyond,
             limit=limit,
         )
     return [row.frame_id for row in rows.items]
@@ -619,6 +621,27 @@ def test_frames_are_listed_newest_first_in_pages_without_gaps(engine):
         submit(engine, frame(100 + len(pages)))  # newer ones do not disturb the pages
     assert [len(page) for page in pages] == [3, 3, 1]
     assert list(chain(*pages)) == [frame(n).id for n in reversed(range(7))]
+
+
+@pytest.mark.parametrize("by", ["newest", "oldest", "frame_number", "novelty", "probability"])
+@pytest.mark.parametrize("narrow", [{}, {"query": about("ring >= 0.1")}, {"labelled": False}])
+def test_a_list_is_walked_both_ways_from_any_frame_of_it(engine, by, narrow, monkeypatch):
+    monkeypatch.setattr(search, "_FIRST_PORTION", 3)  # many portions, few frames
+    # Equal figures, and such as a finding does not keep to the last digit.
+    for number, ring in enumerate((0.9, 0.3, 0.3, 0.1 + 1e-9, 0.7, 0.3, 0.1 + 2e-9)):
+        annotate(engine, number, Sender(scan="7", frame_number=number // 2), ring=ring)
+    submit(engine, frame(2), sender=Sender(scan="7", frame_number=9))
+    submit(engine, frame(50), sender=Sender(scan="8"))
+    narrow = {**narrow, "scan": "7"}
+    order = ledger.Order(by, "ring" if by == "probability" else None)
+    whole = found(engine, order=order, **narrow)
+    assert len(whole) == 7
+    back = replace(order, backwards=True)
+    assert found(engine, order=back, **narrow) == whole[::-1]
+    for place, frame_id in enumerate(whole):
+        assert found(engine, order=order, beyond=frame_id, **narrow) == whole[place + 1 :]
+        assert found(engine, order=back, beyond=frame_id, **narrow) == whole[:place][::-1]
+    assert found(engine, order=order, beyond=frame(50).id, **narrow) == []
 
 
 def test_tags_and_probabilities_narrow_the_list(engine):

@@ -72,6 +72,13 @@ class Order:
     attribute: str | None = None
     position: int = 0
     """Of the attribute in the vocabulary, where the order is that of its probability."""
+    backwards: bool = False
+    """From its last frame to its first."""
+
+    @property
+    def rises(self) -> bool:
+        """Whether what it goes by grows along it: the id, the number or the figure."""
+        return (self.by in ("oldest", "frame_number")) is not self.backwards
 
 
 NEWEST = Order()
@@ -132,14 +139,20 @@ def list_frames(
     sees: Principal | None = None,
     order: Order = NEWEST,
     after: Place | None = None,
+    beyond: str | None = None,
     limit: int = 50,
 ) -> FrameRows:
     """One page of frames; each stands there once, as its newest submission that fits.
 
     `production` is the model version whose answers are meant; `after` comes from the page before.
+    The first page may begin beyond a frame of the list; it is empty if the frame is not in it.
     """
     search = _Search(session, wanted, production, sees, order, *_span(session, wanted))
     few = few_frames(session, wanted, production)
+    if beyond is not None and after is None:
+        after = _standing(search, beyond, is_met_on_a_walk=few is None)
+        if after is None:
+            return FrameRows((), None)
     if few is not None:
         hits = _among(search, few, after)
         following = hits[limit - 1].place if len(hits) > limit else None
@@ -255,13 +268,28 @@ def _among(search: _Search, frame_ids: Sequence[str], after: Place | None) -> li
         for row in rows
         if (place := _place_of(search.order, row)) is not None
     ]
-    sign = 1 if search.order.by in ("oldest", "frame_number") else -1
+    sign = 1 if search.order.rises else -1
     hits = _newest_of_each(search, hits)
     hits.sort(key=lambda hit: (sign * hit.place.value, sign * hit.place.id))
     if after is None:
         return hits
     first = (sign * after.value, sign * after.id)
     return [hit for hit in hits if (sign * hit.place.value, sign * hit.place.id) > first]
+
+
+def _standing(search: _Search, frame_id: str, *, is_met_on_a_walk: bool) -> Place | None:
+    """Where a frame stands in the list; None if it is not in it."""
+    hits = _among(search, [frame_id], None)
+    if not hits:
+        return None
+    place = hits[0].place
+    if search.order.by == "probability" and is_met_on_a_walk:
+        # A walk goes by figures that keep more digits than findings have.
+        figure = select(Score.probability).where(
+            Score.annotation_id == place.id, Score.attribute == search.order.attribute
+        )
+        return Place(search.session.scalars(figure).one(), place.id)
+    return place
 
 
 def _of_frames(search: _Search, frame_ids: Sequence[str], *columns: Any) -> Sequence[Any]:
@@ -300,7 +328,7 @@ def _ids_from(
     search: _Search, place: Place | None, portion: int
 ) -> tuple[int | None, ColumnElement[bool]]:
     """The next so many submissions: id where they end (None at the very end), and condition."""
-    down = search.order.by == "newest"
+    down = not search.order.rises
     sent = sent_as(Submission, search.wanted, search.sees, only_indexed=True)
     if search.lowest is not None:
         sent &= Submission.id >= search.lowest
@@ -324,7 +352,7 @@ def _ids_from(
 
 def _walk_ids(search: _Search, place: Place | None, portion: int, need: int) -> _Portion:
     end, within = _ids_from(search, place, portion)
-    order = Submission.id.desc() if search.order.by == "newest" else Submission.id
+    order = Submission.id if search.order.rises else Submission.id.desc()
     rows = search.session.execute(
         _matching(search, Submission.id, Submission.frame_id)
         .where(within)
@@ -336,20 +364,19 @@ def _walk_ids(search: _Search, place: Place | None, portion: int, need: int) -> 
 
 
 def _walk_numbers(search: _Search, place: Place | None, portion: int, need: int) -> _Portion:
-    number = Submission.frame_number
+    number, rises = Submission.frame_number, search.order.rises
+    along = _along(number, Submission.id, rises)
     sent = sent_as(Submission, search.wanted, search.sees, only_indexed=True)
     sent &= number.is_not(None)
     if place is not None:
-        value = int(place.value)
-        sent &= (number > value) | ((number == value) & (Submission.id > place.id))
-        sent &= number >= value  # this alone bounds the index
+        sent &= _is_beyond(number, Submission.id, int(place.value), place.id, rises)
     ids = select(Submission.id, number.label("number")).where(sent)
-    rows = search.session.execute(ids.order_by(number, Submission.id).limit(portion)).all()
+    rows = search.session.execute(ids.order_by(*along).limit(portion)).all()
     within = Submission.id.in_([row.id for row in rows])
     found = search.session.execute(
         _matching(search, Submission.id, Submission.frame_id, number)
         .where(within)
-        .order_by(number, Submission.id)
+        .order_by(*along)
         .limit(need)
     )
     hits = [_Hit(row.id, row.frame_id, Place(row.frame_number, row.id)) for row in found]
@@ -366,11 +393,11 @@ def _walk_annotations(search: _Search, place: Place | None, portion: int, need: 
         figure, id_ = Score.probability, Score.annotation_id
         along = Score.attribute == search.order.attribute
     if place is not None:
-        along &= (figure <= place.value) & ((figure < place.value) | (id_ < place.id))
+        along &= _is_beyond(figure, id_, place.value, place.id, search.order.rises)
     slice_ = search.session.execute(
         select(id_.label("id"), figure.label("figure"))
         .where(along)
-        .order_by(figure.desc(), id_.desc())
+        .order_by(*_along(figure, id_, search.order.rises))
         .limit(min(portion, FEW))
     ).all()
     of_frame = search.session.execute(
@@ -388,6 +415,19 @@ def _walk_annotations(search: _Search, place: Place | None, portion: int, need: 
     hits = [newest[row.id] for row in slice_ if row.id in newest][:need]
     whole = len(slice_) < min(portion, FEW)
     return _Portion(hits, None if whole else Place(slice_[-1].figure, slice_[-1].id))
+
+
+def _along(figure: Any, id_: Any, rises: bool) -> tuple[Any, Any]:
+    return (figure, id_) if rises else (figure.desc(), id_.desc())
+
+
+def _is_beyond(
+    figure: Any, id_: Any, value: float, last_id: int, rises: bool
+) -> ColumnElement[bool]:
+    """What comes after a place; the first part alone bounds the index."""
+    if rises:
+        return (figure >= value) & ((figure > value) | (id_ > last_id))
+    return (figure <= value) & ((figure < value) | (id_ < last_id))
 
 
 _WALKS: dict[str, Callable[[_Search, Place | None, int, int], _Portion]] = {

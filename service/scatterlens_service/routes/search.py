@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from scatterlens.schemas import FrameCount, FramePage
 from scatterlens_service import ledger
-from scatterlens_service.asking import Filter, Ordering, read_place, write_place
+from scatterlens_service.asking import Beginning, Filter, read_place, write_place
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
 from scatterlens_service.errors import problem_responses
 from scatterlens_service.wire import to_summary
@@ -20,13 +20,14 @@ def list_frames(
     caller: Reader,
     model: ChosenModel,
     wanted: Filter,
-    order: Ordering,
+    start: Beginning,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> FramePage:
     """List frames; tags are those of the chosen model.
 
     A page may be short, or even empty, though more frames follow: go on while there is a cursor.
+    Beside a frame that is not in the list there is nothing.
     """
     with ledger.reading(gateway.engine) as session:
         rows = ledger.list_frames(
@@ -34,11 +35,12 @@ def list_frames(
             wanted,
             production=model.version,
             sees=caller,
-            order=order,
-            after=None if cursor is None else read_place(order, cursor),
+            order=start.order,
+            after=None if cursor is None else read_place(start.order, cursor),
+            beyond=start.beyond,
             limit=limit,
         )
-    following = None if rows.following is None else write_place(order, rows.following)
+    following = None if rows.following is None else write_place(start.order, rows.following)
     return FramePage(items=[to_summary(row) for row in rows.items], next_cursor=following)
 
 

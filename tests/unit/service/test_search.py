@@ -97,6 +97,54 @@ def test_pages_in_every_order_hold_each_frame_once(service, scanned):
             assert in_pages(service, **order, **narrow) == expected, (order, narrow)
 
 
+def neighbours(service, frame_id: str, **asked: object) -> list[str | None]:
+    """What stands before and after a frame of a list."""
+    return [
+        next(iter(in_pages(service, **{way: frame_id}, **asked)), None)
+        for way in ("before", "after")
+    ]
+
+
+def test_neighbours_are_those_of_the_list_in_every_order(service, scanned):
+    orders = [
+        {},
+        {"order": "oldest"},
+        {"order": "frame_number", "scan": "7"},
+        {"order": "novelty"},
+        {"order": "probability", "of": "halo"},
+    ]
+    narrows = ({}, {"query": "halo >= 0"}, {"query": "not halo > 1"}, {"labelled": False})
+    for asked in ({**order, **narrow} for order in orders for narrow in narrows):
+        whole = in_pages(service, **asked)
+        assert len(whole) == len(scanned)
+        for place, frame_id in enumerate(whole):
+            around = [None, *whole, None][place : place + 3 : 2]
+            assert neighbours(service, frame_id, **asked) == around, asked
+        # Pages go on in the same way from there.
+        middle = whole[3]
+        assert in_pages(service, before=middle, **asked) == whole[2::-1]
+        assert in_pages(service, after=middle, **asked) == whole[4:]
+
+
+def test_beside_a_frame_that_is_not_in_the_list_there_is_nothing(service, scanned):
+    one = scanned[2]["frame_id"]
+    assert neighbours(service, one, scan="8") == [None, None]
+    assert neighbours(service, one, order="frame_number", scan="9") == [None, None]
+    assert neighbours(service, "0" * 64) == [None, None]
+    key = service.new_key(proposal="p2")
+    answer = service.http.get(f"/api/v1/frames?before={one}", headers=key)
+    assert answer.json() == {"items": [], "next_cursor": None}
+    both = service.get("frames", before=one, after=one)
+    assert (both.status_code, both.json()["type"]) == (422, "two_ways")
+
+
+def test_a_cursor_leads_on_only_the_way_it_came(service, scanned):
+    one = scanned[2]["frame_id"]
+    cursor = service.get("frames", before=one, limit=1).json()["next_cursor"]
+    assert service.get("frames", before=one, cursor=cursor).status_code == 200
+    assert service.get("frames", after=one, cursor=cursor).status_code == 422
+
+
 def test_a_cursor_of_another_order_is_refused(service, scanned):
     cursor = service.get("frames", limit=2).json()["next_cursor"]
     assert service.get("frames", order="oldest", cursor=cursor).status_code == 422

@@ -16,6 +16,7 @@ export interface paths {
          * @description List frames; tags are those of the chosen model.
          *
          *     A page may be short, or even empty, though more frames follow: go on while there is a cursor.
+         *     Beside a frame that is not in the list there is nothing.
          */
         get: operations["list_frames_api_v1_frames_get"];
         put?: never;
@@ -2792,6 +2793,10 @@ export interface operations {
                 disagreeing?: number | null;
                 /** @description The novelty is at least this. */
                 novel?: number | null;
+                /** @description A frame of the list: give what follows it. */
+                after?: string | null;
+                /** @description A frame of the list: give what stands before it, the nearest first. */
+                before?: string | null;
                 /** @description `frame_number` within a `scan`; `probability` of the attribute `of`. */
                 order?: "newest" | "oldest" | "frame_number" | "novelty" | "probability";
                 of?: string | null;

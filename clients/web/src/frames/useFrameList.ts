@@ -3,11 +3,8 @@
 import { type MutableRefObject, useCallback, useLayoutEffect, useRef, useState } from "react";
 import { useLocation, useNavigationType } from "react-router";
 import { type Asked, readAsked, writeAsked } from "../api/asked";
-import { api, dataOf, type Schemas } from "../api/client";
 import {
-  type Answer,
   EMPTY,
-  type Frame,
   type List,
   lacking,
   lengthOf,
@@ -17,6 +14,7 @@ import {
   withNext,
   withPage,
 } from "./list";
+import { loadFrames } from "./loading";
 import type { Position } from "./useRows";
 
 const FIRST_PAGE = 60;
@@ -167,25 +165,6 @@ export function useFrameList(asked: Asked): FrameList {
   return { ...current, reload, refresh, see, retry, position };
 }
 
-/**
- * Frames from a cursor on: at least so many, where there are, and at most a page more.
- *
- * A page may be short, or empty, though more follow, as the gateway's search has a time limit.
- */
-async function load(
-  { address, left }: Reading,
-  least: number,
-  limit: number,
-  from?: string,
-): Promise<Answer> {
-  const frames: Frame[] = [];
-  let cursor: string | null | undefined = from;
-  do {
-    const query = { ...readAsked(new URLSearchParams(address)), limit, cursor };
-    const asked = api.GET("/api/v1/frames", { params: { query }, signal: left.signal });
-    const page: Schemas["FramePage"] = await dataOf(asked);
-    frames.push(...page.items);
-    cursor = page.next_cursor;
-  } while (frames.length < least && cursor !== null);
-  return { frames, cursor };
+function load({ address, left }: Reading, least: number, limit: number, from?: string) {
+  return loadFrames(readAsked(new URLSearchParams(address)), least, limit, left.signal, from);
 }

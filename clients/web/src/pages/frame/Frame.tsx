@@ -240,7 +240,7 @@ function KnownFrame(props: { frame: Known }) {
 }
 
 /** A link to a neighbour; a disabled button where there is none. */
-function Step(props: { to: string | undefined; name: string; sign: string; hint: string }) {
+function Step(props: { to: string | null | undefined; name: string; sign: string; hint: string }) {
   const label = `${props.name} frame (${props.hint})`;
   return props.to ? (
     <Link className="button" to={props.to} aria-label={label} title={label}>

@@ -1,9 +1,10 @@
 /** What the page asks of one frame. */
 
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
-import { readAsked, writeAsked } from "../../api/asked";
+import { type Asked, readAsked, writeAsked } from "../../api/asked";
 import { api, dataOf, type Schemas } from "../../api/client";
+import { loadFrames } from "../../frames/loading";
 import type { Layer } from "./FrameMesh";
 import { type MapChoice, pathOf } from "./maps";
 import { fetchGrid, type Grid } from "./npy";
@@ -162,23 +163,41 @@ function useProfile<T>(
   });
 }
 
-const LIST_LENGTH = 500;
+/** So many frames on either side are known before one steps there. */
+const AHEAD = 20;
+
+type Way = "before" | "after";
+
+const besideKey = (frameId: string, way: Way, list: Asked) => ["beside", frameId, way, list];
 
 /** The frames before and after this one in the list that the address tells, else in its scan. */
 export function useNeighbours(frameId: string, scan: string | null | undefined) {
   const [address] = useSearchParams();
   const asked = readAsked(address);
-  const query = writeAsked(asked) === "" && scan ? { scan } : asked;
-  const { data } = useQuery({
-    queryKey: ["list", query],
-    queryFn: () =>
-      dataOf(api.GET("/api/v1/frames", { params: { query: { ...query, limit: LIST_LENGTH } } })),
-    staleTime: 10_000,
-  });
-  const items = data?.items ?? [];
-  const place = items.findIndex((item) => item.frame_id === frameId);
-  const before = place > 0 ? items[place - 1]?.frame_id : undefined;
-  const after = place >= 0 ? items[place + 1]?.frame_id : undefined;
+  const list = writeAsked(asked) === "" && scan ? { scan } : asked;
+  const before = useBeside(frameId, "before", list);
+  const after = useBeside(frameId, "after", list);
   // In a list with the newest first, what follows in time stands before.
   return asked.order ? { previous: before, next: after } : { previous: after, next: before };
+}
+
+function useBeside(frameId: string, way: Way, list: Asked): string | null | undefined {
+  const queries = useQueryClient();
+  const { data } = useQuery({
+    queryKey: besideKey(frameId, way, list),
+    queryFn: async ({ signal }) => {
+      const answer = await loadFrames({ ...list, [way]: frameId }, 1, AHEAD, signal);
+      const ids = [frameId, ...answer.frames.map(({ frame_id }) => frame_id)];
+      // Who steps there need not ask, nor who steps back.
+      const back: Way = way === "before" ? "after" : "before";
+      for (const [place, id] of ids.entries()) {
+        const [last, next] = [ids[place - 1], ids[place + 1]];
+        if (last) queries.setQueryData(besideKey(id, back, list), last);
+        if (next && place > 0) queries.setQueryData(besideKey(id, way, list), next);
+      }
+      return ids[1] ?? null;
+    },
+    staleTime: 10_000,
+  });
+  return data;
 }
