@@ -1,4 +1,8 @@
-"""The drain: lease a batch, decode, prepare and infer, commit, until nothing is left."""
+"""The drain: lease a batch, decode, prepare and infer, commit, until nothing is left.
+
+A batch is of one queue. Between two frames of one, a drawing that a person waits for is put in: so
+nobody waits for more than the frame in work, and frames go on however many drawings are asked for.
+"""
 
 import logging
 import time
@@ -22,6 +26,9 @@ from scatterlens_worker.rendering import draw
 from scatterlens_worker.runtime import Runtime
 
 _log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.1
+"""How often a batch of frames looks whether somebody waits for a drawing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,36 +63,53 @@ def work_one_batch(runtime: Runtime, queues: Sequence[str] = ledger.QUEUES) -> i
     if not ours:
         return 0
     limit = max(session.batch for session in runtime.sessions.values())
+    jobs: list[LeasedJob] = []
+    for queue in queues:
+        jobs = jobs or _lease(runtime, queue, limit)
+    with _held(runtime, jobs):
+        _decide_all(runtime, jobs)
+    return len(jobs)
+
+
+def _lease(runtime: Runtime, queue: str, limit: int) -> list[LeasedJob]:
     with ledger.writing(runtime.engine) as session:
-        jobs = ledger.lease(
+        return ledger.lease(
             session,
             runtime.id,
             limit,
             runtime.settings.lease_seconds,
-            queues=queues,
+            queues=[queue],
             versions=runtime.sessions.keys(),
         )
+
+
+@contextmanager
+def _held(runtime: Runtime, jobs: Sequence[LeasedJob]) -> Iterator[None]:
+    """Prolong the leases during the block; give back what it leaves undecided."""
     try:
         with runtime.heartbeat.holding(jobs):
-            _decide_all(runtime, jobs)
+            yield
     except BaseException:
         # The database or the disk is away: that says nothing about the frames.
         with suppress(SQLAlchemyError), ledger.writing(runtime.engine) as session:
             ledger.release(session, jobs)
         raise
-    return len(jobs)
 
 
 def _decide_all(runtime: Runtime, jobs: Sequence[LeasedJob]) -> None:
     decoded: dict[str, tuple[Frame, float]] = {}
     by_version: dict[str, list[LeasedJob]] = {}
     renders: list[LeasedJob] = []
+    looked = float("-inf")
     for position, job in enumerate(jobs):
         if runtime.stop.is_set():
             # On the way out: what is not begun goes back at once, not when its lease ends.
             with ledger.writing(runtime.engine) as session:
                 ledger.release(session, jobs[position:])
             break
+        if job.kind != "render" and time.monotonic() - looked > _LOOK_SECONDS:
+            _draw_for_a_person(runtime)
+            looked = time.monotonic()
         if job.frame_id not in decoded:
             started = time.perf_counter()
             frame = _decode(runtime, job)
@@ -101,6 +125,19 @@ def _decide_all(runtime: Runtime, jobs: Sequence[LeasedJob]) -> None:
         _annotate(runtime, runtime.sessions[version], work)
     for job in renders:
         _render(runtime, job, decoded[job.frame_id][0])
+
+
+def _draw_for_a_person(runtime: Runtime) -> None:
+    """Draw one thing that waits, if any does, in the midst of a batch of frames."""
+    with ledger.reading(runtime.engine) as session:
+        if not ledger.has_queued(session, [ledger.RENDER], versions=runtime.sessions.keys()):
+            return
+    jobs = _lease(runtime, ledger.RENDER, 1)
+    try:
+        with _held(runtime, jobs):
+            _decide_all(runtime, jobs)
+    except OSError as error:
+        _log.warning("a drawing waits, the frames go on: %s", error)
 
 
 def _decode(runtime: Runtime, job: LeasedJob) -> Frame | None:

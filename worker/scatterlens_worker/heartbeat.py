@@ -46,14 +46,17 @@ class Heartbeat:
 
     @contextmanager
     def holding(self, jobs: Sequence[ledger.Lease]) -> Iterator[None]:
-        """Prolong the leases of these jobs during the block."""
+        """Prolong the leases of these jobs during the block, beside those of a block around it."""
         self.lost.clear()
-        self._held_since = time.monotonic()
-        self._held = jobs
+        around, since, begun = self._held, self._held_since, time.monotonic()
+        self._held_since = begun
+        self._held = (*around, *jobs)
         try:
             yield
         finally:
-            self._held = ()
+            # The block around it has as much time left as it had before.
+            self._held_since = since + time.monotonic() - begun
+            self._held = around
 
     def close(self) -> None:
         """Stop beating and take the worker off the list."""

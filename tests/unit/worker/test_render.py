@@ -1,7 +1,11 @@
 """Render jobs of one worker: gradient maps beside annotations, under the same rules."""
 
+import threading
+from collections import Counter
+
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from scatterlens.schemas import State
 from scatterlens_models.gradients import GradientSession
@@ -53,7 +57,9 @@ def test_the_maps_kept_are_those_of_the_graph_and_the_frame_is_read_once_a_batch
     runtime, send, bundle, monkeypatch
 ):
     frame_id = send(picture(1))
+    assert not drain(runtime)
     queue(runtime, frame_id)
+    queue(runtime, frame_id, attribute="halo")
     read = []
     decode = runtime.decoder.decode
     monkeypatch.setattr(runtime.decoder, "decode", lambda *a: (read.append(a), decode(*a))[1])
@@ -136,3 +142,53 @@ def test_a_late_picture_is_fenced_off(runtime, send, monkeypatch):
     assert work_one_batch(runtime) == 1
     assert found(runtime, frame_id).state is State.QUEUED
     assert found(runtime, frame_id).blob is None
+
+
+def ended(runtime: Runtime) -> list[tuple[str, int]]:
+    """Kind and attempts of all jobs that are done, in the order in which they ended."""
+    with runtime.engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT kind, attempt FROM jobs WHERE state = 'done' ORDER BY finished, id")
+        )
+        return [(kind, attempt) for kind, attempt in rows]
+
+
+def test_a_drawing_is_not_kept_waiting_by_a_scan_and_no_frame_is_lost_or_doubled(runtime, send):
+    opened = send(picture(0))
+    drain(runtime)
+    for seed in range(1, 201):
+        send(picture(seed))
+    asked = threading.Timer(0.5, queue, [runtime, opened])
+    asked.start()
+    drain(runtime)
+    asked.join()
+    kinds = [kind for kind, _ in ended(runtime)]
+    assert kinds.count("render") == 1
+    assert kinds.index("render") < len(kinds) - 100
+    assert Counter(ended(runtime)) == {("annotate", 1): 2 * 201, ("render", 1): 1}
+
+
+def test_frames_go_on_however_many_drawings_are_asked_for(runtime, send):
+    frames = [send(picture(seed)) for seed in range(20)]
+    for frame_id in frames:
+        for attribute in ("ring", "halo", "textured"):
+            queue(runtime, frame_id, attribute=attribute)
+    drain(runtime)
+    kinds = [kind for kind, _ in ended(runtime)]
+    assert kinds.count("render") == 60
+    before_the_last_frame = kinds[: len(kinds) - kinds[::-1].index("annotate")]
+    assert before_the_last_frame.count("render") <= 2 * 20
+
+
+def test_a_folder_of_drawings_that_is_away_stops_no_frame(runtime, send, monkeypatch):
+    frames = [send(picture(seed)) for seed in range(3)]
+    queue(runtime, frames[0])
+
+    def away(_: bytes) -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(runtime.renders, "put_bytes", away)
+    with pytest.raises(OSError, match="output"):
+        drain(runtime)
+    assert Counter(ended(runtime)) == {("annotate", 1): 2 * 3}
+    assert found(runtime, frames[0]).state is State.QUEUED
