@@ -1,6 +1,6 @@
 /** The routes of the pages. */
 
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { Navigate, Route, Routes } from "react-router";
 import { SessionProvider, useCurrentSession } from "./api/session";
 import { Login } from "./pages/login/Login";
@@ -8,7 +8,8 @@ import { Wall } from "./pages/wall/Wall";
 import { Loading, Nothing } from "./ui/Notice";
 import { Shell } from "./ui/Shell";
 
-const Frame = lazy(() => import("./pages/frame/Frame"));
+const importFrame = () => import("./pages/frame/Frame");
+const Frame = lazy(importFrame);
 const Models = lazy(() => import("./pages/models/Models"));
 const Model = lazy(() => import("./pages/models/Model"));
 const Training = lazy(() => import("./pages/training/Training"));
@@ -17,9 +18,18 @@ const Review = lazy(() => import("./pages/review/Review"));
 const Search = lazy(() => import("./pages/search/Search"));
 const Admin = lazy(() => import("./pages/admin/Admin"));
 
+/** The largest page, and the one that is opened next, is fetched when the first has settled. */
+const FETCH_FRAME_MS = 2000;
+
 /** All pages; without a session the login alone. */
 export function App() {
   const { data: session, error, isPending, refetch } = useCurrentSession();
+  const isIn = Boolean(session);
+  useEffect(() => {
+    if (!isIn) return;
+    const timer = setTimeout(importFrame, FETCH_FRAME_MS);
+    return () => clearTimeout(timer);
+  }, [isIn]);
   if (isPending) return <Loading what="Scatterlens" />;
   if (error) return <Login problem={error} onDone={refetch} />;
   if (session === null) return <Login onDone={refetch} />;

@@ -28,19 +28,21 @@ import { type View, wholeOf } from "./view";
 export default function Frame() {
   const { frameId = "" } = useParams();
   const detail = useDetail(frameId);
+  // The most to carry is asked for first, before anything is known of the frame.
+  const pixels = usePixels(frameId, detail.data?.shape);
   if (detail.isPending) return <Loading what="frame" />;
   if (detail.error) return <Failure error={detail.error} onRetry={detail.refetch} />;
-  return <KnownFrame key={frameId} frame={detail.data} />;
+  return <KnownFrame key={frameId} frame={detail.data} pixels={pixels} />;
 }
 
 type Known = NonNullable<ReturnType<typeof useDetail>["data"]>;
 
-function KnownFrame(props: { frame: Known }) {
+function KnownFrame(props: { frame: Known; pixels: ReturnType<typeof usePixels> }) {
   const { frame } = props;
   const frameId = frame.frame_id;
   const geometry = frame.geometry ?? null;
   const [display, changeDisplay] = useDisplay();
-  const { layer, error, retry } = usePixels(frameId, frame.shape);
+  const { layer, error, retry } = props.pixels;
   const said = useAnnotations(frameId);
   const models = useModels();
   const { panes, change, setBeside, correcting, setCorrecting } = usePanes();
