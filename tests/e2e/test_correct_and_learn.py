@@ -113,29 +113,51 @@ def test_what_was_said_in_another_window_is_shown_beside_and_one_chooses(page, s
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def on_layer(page: Page, row: float, col: float) -> tuple[float, float]:
+    """Where a detector pixel of a frame of 96 x 128 is while one draws on it."""
+    box = page.get_by_role("img", name="Draw on the frame").bounding_box()
+    assert box is not None
+    # The frame fills the layer in one direction.
+    scale = min(box["width"] / 128, box["height"] / 96)
+    left = box["x"] + (box["width"] - 128 * scale) / 2
+    top = box["y"] + (box["height"] - 96 * scale) / 2
+    return left + (col + 0.5) * scale, top + (row + 0.5) * scale
+
+
+def region(service: browsing.Site, frame: str, attribute: str) -> list | None:
+    with service.http() as http:
+        said = http.get(f"frames/{frame}/labels").json()["labels"]
+    return next((one["region"] for one in said if one["attribute"] == attribute), None)
+
+
 def test_a_region_is_drawn_in_detector_pixels(page, service, frames):
     frame = open_review(page, service)
     (attribute, *_) = rows(page)
     page.get_by_role("button", name="Draw a box").click()
-    layer = page.get_by_role("img", name="Draw on the frame")
-    box = layer.bounding_box()
-    assert box is not None
-    # The frame has 96 x 128 pixels and fills the layer in one direction.
-    scale = min(box["width"] / 128, box["height"] / 96)
-    left = box["x"] + (box["width"] - 128 * scale) / 2
-    top = box["y"] + (box["height"] - 96 * scale) / 2
-    page.mouse.move(left + 20.5 * scale, top + 10.5 * scale)
+    page.mouse.move(*on_layer(page, 10, 20))
     page.mouse.down()
-    page.mouse.move(left + 90.5 * scale, top + 60.5 * scale, steps=4)
+    page.mouse.move(*on_layer(page, 60, 90), steps=4)
     page.mouse.up()
     wait_for_labels(service, frame, {**labels(service, frame), attribute: "present"})
-    with service.http() as http:
-        said = http.get(f"frames/{frame}/labels").json()["labels"]
-    (label,) = [one for one in said if one["attribute"] == attribute]
-    assert label["region"] == [pytest.approx(end, abs=1) for end in ([10, 20], [60, 90])]
+    assert region(service, frame, attribute) == [
+        pytest.approx(end, abs=1) for end in ([10, 20], [60, 90])
+    ]
     for theme in ("dark", "light"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
         assert browsing.serious_violations(page) == []
+
+
+def test_a_double_click_ends_a_polygon_and_adds_one_corner(page, service, frames):
+    frame = open_review(page, service)
+    (_, attribute, *_) = rows(page)
+    page.locator(f"[data-attribute={attribute}] [aria-expanded]").click()
+    page.get_by_role("button", name="Draw a polygon").click()
+    corners = [(10, 20), (70, 30), (40, 90)]
+    for corner in corners[:-1]:
+        page.mouse.click(*on_layer(page, *corner))
+    page.mouse.dblclick(*on_layer(page, *corners[-1]))
+    wait_for_labels(service, frame, {**labels(service, frame), attribute: "present"})
+    assert region(service, frame, attribute) == [pytest.approx(one, abs=1) for one in corners]
 
 
 def production(service: browsing.Site) -> str:
