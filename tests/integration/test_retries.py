@@ -129,7 +129,7 @@ def test_a_training_is_no_job_on_a_frame(engine):
     assert backlog(engine, ledger.TRAIN).last_minute.failed == 1
 
 
-def test_what_ended_is_counted_by_when_it_did(engine):
+def test_what_ended_is_counted_by_when_it_did_and_up_to_a_bound(engine, monkeypatch):
     submit(engine, *range(6))
     done, hour, old, failed, *_ = lease(engine)
     for job in (done, hour, old):
@@ -150,3 +150,8 @@ def test_what_ended_is_counted_by_when_it_did(engine):
     assert (told.last_minute.done, told.last_minute.failed) == (1, 1)
     assert (told.last_hour.done, told.last_hour.failed, told.last_hour.quarantined) == (2, 1, 0)
     assert backlog(engine, ledger.BATCH).oldest_queued_seconds is None
+    assert not told.last_hour.more
+    monkeypatch.setattr("scatterlens_service.ledger.backlog.COUNTED_ENDS", 1)
+    bounded = backlog(engine, ledger.LIVE)
+    assert (bounded.last_hour.done, bounded.last_hour.more) == (1, True)
+    assert (bounded.last_minute.done, bounded.last_minute.more) == (1, False)

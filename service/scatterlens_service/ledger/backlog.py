@@ -1,8 +1,9 @@
 """How much waits in each queue, and how much left it lately; cheap with millions of jobs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import JobKind, State
@@ -19,17 +20,21 @@ KIND_OF: dict[str, JobKind] = {
     TRAIN: "train",
 }
 """What each queue holds."""
+COUNTED_ENDS = 100_000
 _MINUTE = 60.0
 _HOUR = 3600.0
+_ENDS = (State.DONE, State.FAILED, State.QUARANTINED)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Jobs that came to an end."""
+    """Jobs that came to an end, each kind of end counted up to `COUNTED_ENDS`."""
 
-    done: int = 0
-    failed: int = 0
-    quarantined: int = 0
+    done: int
+    failed: int
+    quarantined: int
+    more: bool
+    """Some count stopped there."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def backlogs(session: Session) -> list[Backlog]:
     # The clock is read once: PostgreSQL looks no index up for a time that moves meanwhile.
     now = session.scalar(select(Clock())) or 0.0
     waiting = _waiting(session)
-    hour, minute = _ended(session, now)
+    ended = _ended(session, now)
     return [
         Backlog(
             queue=queue,
@@ -58,8 +63,8 @@ def backlogs(session: Session) -> list[Backlog]:
             queued=waiting.get((queue, State.QUEUED), 0),
             leased=waiting.get((queue, State.LEASED), 0),
             oldest_queued_seconds=_oldest(session, queue, now),
-            last_minute=minute.get(queue, Ended()),
-            last_hour=hour.get(queue, Ended()),
+            last_minute=ended[queue, _MINUTE],
+            last_hour=ended[queue, _HOUR],
         )
         for queue, kind in KIND_OF.items()
     ]
@@ -108,24 +113,29 @@ def _oldest(session: Session, queue: str, now: float) -> float | None:
     return None if queued is None else max(0.0, now - queued)
 
 
-def _ended(session: Session, now: float) -> tuple[dict[str, Ended], dict[str, Ended]]:
-    """By queue: within the last hour, within the last minute."""
-    # By the bare column SQLite would group along another index: through all that was ever done.
-    state = Job.state.concat(literal_column("''"))
+def _ended(session: Session, now: float) -> dict[tuple[str, float], Ended]:
+    """Jobs of each queue that ended within the last minute, and within the last hour."""
+    asked = list(product(KIND_OF, (_MINUTE, _HOUR), _ENDS))
     counts = session.execute(
-        select(
-            Job.queue,
-            state,
-            func.count(),
-            func.count().filter(Job.finished > now - _MINUTE),
+        select(*(_count_ended(queue, state, now - span) for queue, span, state in asked))
+    ).one()
+    found: dict[tuple[str, float], dict[State, int]] = {}
+    for (queue, span, state), count in zip(asked, counts, strict=True):
+        found.setdefault((queue, span), {})[state] = count
+    return {
+        of: Ended(
+            done=min(ended[State.DONE], COUNTED_ENDS),
+            failed=min(ended[State.FAILED], COUNTED_ENDS),
+            quarantined=min(ended[State.QUARANTINED], COUNTED_ENDS),
+            more=max(ended.values()) > COUNTED_ENDS,
         )
-        .where(Job.finished > now - _HOUR)
-        .group_by(Job.queue, state)
+        for of, ended in found.items()
+    }
+
+
+def _count_ended(queue: str, state: State, since: float) -> ScalarSelect[int]:
+    # One stretch of an index; with a limit, as what an hour ends may be a million.
+    ended = select(Job.finished).where(Job.queue == queue, Job.state == state, Job.finished > since)
+    return (
+        select(func.count()).select_from(ended.limit(COUNTED_ENDS + 1).subquery()).scalar_subquery()
     )
-    hour: dict[str, Ended] = {}
-    minute: dict[str, Ended] = {}
-    for queue, ended, in_hour, in_minute in counts:
-        if ended != State.CANCELLED:
-            hour[queue] = replace(hour.get(queue, Ended()), **{ended: in_hour})
-            minute[queue] = replace(minute.get(queue, Ended()), **{ended: in_minute})
-    return hour, minute

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -117,7 +118,14 @@ class Job(Table):
         UniqueConstraint("key"),
         Index(None, "state", "queue", "id"),
         Index(None, "frame_id"),
-        Index(None, "finished", "state", "queue"),
+        Index(
+            "ix_jobs_ended",
+            "queue",
+            "state",
+            "finished",
+            sqlite_where=text("finished IS NOT NULL"),
+            postgresql_where=text("finished IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

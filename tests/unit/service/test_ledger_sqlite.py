@@ -139,9 +139,8 @@ def test_the_late_commit_of_a_stopped_worker_is_refused(url, start_worker):
     engine.dispose()
 
 
-@pytest.mark.parametrize("attribute", [None, "ring"])
-@pytest.mark.parametrize("doubt", ["uncertain", "disagreement", "novel"])
-def test_a_review_queue_is_read_in_its_order_and_not_sorted(url, doubt, attribute):
+def steps_of(url, ask, word: str) -> list[str]:
+    """How SQLite goes about the one statement with this word in it, of those that `ask` sends."""
     engine = ledger.open_engine(url)
     asked = []
 
@@ -149,13 +148,31 @@ def test_a_review_queue_is_read_in_its_order_and_not_sorted(url, doubt, attribut
         asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", listen)
-    caller = ledger.Principal("k", "ada", "annotator", frozenset())
     with ledger.reading(engine) as session:
-        ledger.list_review(session, doubt, caller, model_version=MODEL.version, attribute=attribute)
-    ((statement, parameters),) = [one for one in asked if "figure" in one[0]]
+        ask(session)
+    ((statement, parameters),) = [one for one in asked if word in one[0]]
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         steps = [row[3] for row in plan]
     engine.dispose()
+    return steps
+
+
+@pytest.mark.parametrize("attribute", [None, "ring"])
+@pytest.mark.parametrize("doubt", ["uncertain", "disagreement", "novel"])
+def test_a_review_queue_is_read_in_its_order_and_not_sorted(url, doubt, attribute):
+    caller = ledger.Principal("k", "ada", "annotator", frozenset())
+
+    def ask(session):
+        ledger.list_review(session, doubt, caller, model_version=MODEL.version, attribute=attribute)
+
+    steps = steps_of(url, ask, "figure")
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
     assert not [step for step in steps if step.startswith("SCAN") and "USING INDEX" not in step]
+
+
+def test_what_ended_is_counted_along_an_index_that_holds_all_it_needs(url):
+    steps = [step for step in steps_of(url, ledger.backlogs, "finished") if "jobs" in step]
+    assert steps
+    wanted = "SEARCH jobs USING COVERING INDEX ix_jobs_ended (queue=? AND state=? AND finished>?)"
+    assert set(steps) == {wanted}

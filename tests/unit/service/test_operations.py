@@ -106,7 +106,7 @@ def test_the_service_tells_how_it_does(service, work):
     live = next(queue for queue in told["queues"] if queue["queue"] == "annotate.live")
     assert live.items() >= {"kind": "annotate", "queued": 1, "leased": 0}.items()
     assert 0 <= live["oldest_queued_seconds"] < 30
-    assert live["last_minute"] == {"done": 1, "failed": 1, "quarantined": 0}
+    assert live["last_minute"] == {"done": 1, "failed": 1, "quarantined": 0, "more": False}
     assert live["last_hour"] == live["last_minute"]
     assert (told["failed"], told["quarantined"]) == (1, 0)
     assert 0 < told["disk"]["free_bytes"] < told["disk"]["total_bytes"]

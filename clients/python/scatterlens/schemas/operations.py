@@ -13,11 +13,13 @@ JobKind = Literal["annotate", "render", "train"]
 
 
 class Finished(Wire):
-    """Jobs that ended within some time."""
+    """Jobs that ended within some time, each number counted up to 100,000."""
 
     done: int
     failed: int
     quarantined: int
+    more: bool = False
+    """A number is 100,000: there are at least so many."""
 
 
 class QueueInfo(Wire):

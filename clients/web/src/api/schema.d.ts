@@ -1522,7 +1522,7 @@ export interface components {
         };
         /**
          * Finished
-         * @description Jobs that ended within some time.
+         * @description Jobs that ended within some time, each number counted up to 100,000.
          */
         Finished: {
             /** Done */
@@ -1531,6 +1531,11 @@ export interface components {
             failed: number;
             /** Quarantined */
             quarantined: number;
+            /**
+             * More
+             * @default false
+             */
+            more: boolean;
         };
         /**
          * FrameCount

@@ -112,21 +112,24 @@ function Queues(props: { queues: Operations["queues"] }) {
 }
 
 function Ended(props: { of: Schemas["Finished"] }) {
-  const { done, failed, quarantined } = props.of;
+  const { done, failed, quarantined, more } = props.of;
+  // What is counted stops at one number for all: the largest is where it stopped.
+  const least = more ? Math.max(done, failed, quarantined) : undefined;
   return (
     <>
-      <Figure value={done} />
-      <Figure value={failed} bad />
-      <Figure value={quarantined} bad />
+      <Figure value={done} more={done === least} />
+      <Figure value={failed} more={failed === least} bad />
+      <Figure value={quarantined} more={quarantined === least} bad />
     </>
   );
 }
 
-function Figure(props: { value: number; bad?: boolean }) {
+function Figure(props: { value: number; bad?: boolean; more?: boolean }) {
   const { value } = props;
   const tone = value === 0 ? "none" : props.bad ? "bad" : undefined;
   return (
     <td className={styles.figure} data-tone={tone}>
+      {props.more && "≥ "}
       {value.toLocaleString()}
     </td>
   );
