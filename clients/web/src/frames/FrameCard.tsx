@@ -6,8 +6,6 @@ import { Chips } from "../ui/Chips";
 import styles from "./FrameCard.module.css";
 import type { Frame } from "./list";
 
-const PASSING_MS = 120;
-
 const WORDS: Partial<Record<Frame["state"], string>> = {
   queued: "waiting for its turn",
   leased: "being looked at",
@@ -20,7 +18,7 @@ interface Props {
   frame: Frame;
   /** Is added to the address, to know the list it came from. */
   search?: string;
-  /** One scrolls: the picture is asked for if the card is still there a moment later. */
+  /** Nobody can see it as it passes: its picture is asked for once this is over. */
   passing?: boolean;
 }
 
@@ -69,22 +67,19 @@ export function NoFrameYet() {
 
 function Thumbnail(props: { frameId: string; passing: boolean }) {
   const [state, setState] = useState<"loading" | "shown" | "broken">("loading");
-  const [isAsked, setAsked] = useState(!props.passing);
+  const [isAsked, setAsked] = useState(false);
   const source = `/api/v1/frames/${props.frameId}/preview.png?size=256`;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another frame begins anew
   useEffect(() => setState("loading"), [props.frameId]);
-  useEffect(() => {
-    if (isAsked) return;
-    const timer = setTimeout(() => setAsked(true), PASSING_MS);
-    return () => clearTimeout(timer);
-  }, [isAsked]);
-  if (!isAsked) return null;
+  if (!isAsked) {
+    if (props.passing) return null;
+    setAsked(true);
+  }
   if (state === "broken") return <span className={styles.state}>no picture</span>;
   return (
     <img
       src={source}
       alt=""
-      loading="lazy"
       decoding="async"
       data-state={state}
       onLoad={() => setState("shown")}

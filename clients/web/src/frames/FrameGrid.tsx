@@ -67,7 +67,7 @@ export function FrameGrid(props: Props) {
                     key={frame.frame_id}
                     frame={frame}
                     search={props.search}
-                    passing={grid.isScrolling}
+                    passing={grid.isFast}
                   />
                 );
               return row.first + column < length && <NoFrameYet key={column} />;

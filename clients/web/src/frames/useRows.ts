@@ -9,6 +9,8 @@ const GAP = 12;
 /** Browsers draw nothing below some ten million pixels: so many rows stay above. */
 const MOST_ROWS = 30_000;
 const NEAR_THE_EDGE = 20;
+/** A browser loads what it was asked for, and keeps it, though the card has long passed. */
+const FAST_PIXELS_PER_MS = 4;
 /** Pixels that do not yet count as scrolled. */
 export const TOP = 40;
 
@@ -87,6 +89,8 @@ export function useRows({ length, position, onAtTop }: Props) {
     element.dispatchEvent(new Event("scroll"));
   }, [offset, columns, base, position]);
 
+  const moved = useRef({ top: 0, at: 0 });
+  const isFast = useRef(false);
   const items = virtual.getVirtualItems();
   const from = items[0]?.index ?? 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: looks again as other rows come into sight
@@ -106,7 +110,8 @@ export function useRows({ length, position, onAtTop }: Props) {
     /** Of a row, without the gap below it. */
     rowHeight: step - GAP,
     height: virtual.getTotalSize(),
-    isScrolling: virtual.isScrolling,
+    /** Rows pass faster than pictures can be seen. */
+    isFast: virtual.isScrolling && isFast.current,
     rows: items.map(
       (item): Row => ({
         key: before + item.index,
@@ -116,6 +121,10 @@ export function useRows({ length, position, onAtTop }: Props) {
     ),
     onScroll: () => {
       const top = scroller.current?.scrollTop ?? 0;
+      const now = performance.now();
+      const passed = Math.abs(top - moved.current.top);
+      isFast.current = passed > FAST_PIXELS_PER_MS * (now - moved.current.at);
+      moved.current = { top, at: now };
       position.current = { base, top: top - isAbove.current };
       onAtTop?.(base === 0 && top < TOP);
     },
