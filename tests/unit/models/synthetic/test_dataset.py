@@ -179,8 +179,8 @@ def test_the_benchmark_is_the_one_that_was_published():
     made = [dataset.simulate(split.seed, split.start + i) for i in range(100)]
     labels = np.stack([one.labelled.labels for one in made])
     assert dataset.labels_digest(labels) == published["first_100_labels_sha256"]
-    scenes = [one.scene.to_json() for one in made]
-    assert dataset.scenes_digest(scenes) == published["first_100_scenes_sha256"]
+    scenes = dataset.rounded([one.scene.to_json() for one in made])
+    assert dataset.scenes_digest(scenes) == published["first_100_rounded_scenes_sha256"]
 
 
 def test_every_attribute_of_the_benchmark_is_neither_rare_nor_everywhere():
