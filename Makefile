@@ -36,7 +36,7 @@ run: .venv/serving.stamp ui  ## Serve on this machine: gateway, worker, SQLite, 
 system-packages:
 	deploy/test-packages.sh
 
-test: system-packages lint ui-test ui unit e2e scenario  ## Everything that CI checks
+test: system-packages lint ui-test ui unit e2e-short scenario  ## Everything that CI checks
 
 lint: .venv/testing.stamp  ## Style, types, import contracts
 	$(BIN)/ruff check .
@@ -53,6 +53,9 @@ ui-test: .venv/testing.stamp  ## Style, types and unit tests of the browser inte
 
 e2e: .venv/testing.stamp ui  ## A real browser before the real service
 	$(BIN)/pytest -m e2e
+
+e2e-short: .venv/testing.stamp ui  ## The same without the slow ones
+	$(BIN)/pytest -m "e2e and not slow"
 
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario

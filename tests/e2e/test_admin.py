@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from support import browsing
 from support.gateway import picture
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture

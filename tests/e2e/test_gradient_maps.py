@@ -12,7 +12,7 @@ from support import browsing, pictures
 from support.bundles import make_bundle
 from support.gateway import npy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SHAPE = (96, 128)
 METHODS = {"gradcam": "Grad-CAM", "a_ch": "A_ch", "a_px": "A_px"}

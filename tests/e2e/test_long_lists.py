@@ -32,7 +32,7 @@ def service(browser, tmp_path_factory):
         yield site
 
 
-@pytest.mark.parametrize("path", ["/", "/search"])
+@pytest.mark.parametrize("path", ["/", pytest.param("/search", marks=pytest.mark.slow)])
 def test_a_list_is_scrolled_down_and_up_without_a_gap(page, service, path):
     page.goto(f"{service.url}{path}")
     expect(page.locator("[data-frame]").first).to_be_visible()
@@ -46,6 +46,7 @@ def test_a_list_is_scrolled_down_and_up_without_a_gap(page, service, path):
     expect(page.locator("[data-frame-missing]")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_the_end_is_reached(page, service):
     page.goto(f"{service.url}/search?scan=scan-00001")
     expect(page.get_by_text("2,000 frames")).to_be_visible()
