@@ -82,4 +82,4 @@ openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json and the types
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 	$(BIN)/python clients/web/build.py run --silent types
 
-.PHONY: help ui run test lint ui-test unit e2e scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages
+.PHONY: help ui run test lint ui-test unit e2e e2e-short scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages
