@@ -46,7 +46,7 @@ function ids(list: List): string {
   return all.map((one) => one?.frame_id ?? ".").join("");
 }
 
-/** A page "a", "b", ... of three frames each. */
+/** So many pages of three frames each. */
 function long(pages: number): List {
   let list = listOf(answer("000", "1"));
   for (let number = 1; number < pages; number++) {
