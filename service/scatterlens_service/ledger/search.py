@@ -31,7 +31,7 @@ from scatterlens_service.ledger.search_tables import Finding
 from scatterlens_service.ledger.tables import Annotation, Score, Submission
 
 _FIRST_PORTION = 500
-_LAST_PORTION = 50_000
+_LAST_PORTION = 20_000
 _PAGE_SECONDS = 0.08
 _COUNT_SECONDS = 0.4
 _DISORDER = 10_000
