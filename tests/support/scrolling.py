@@ -55,6 +55,8 @@ _SCROLL = """async ({ step, updates }) => {
     };
     requestAnimationFrame(tick);
   });
+  // The last step is heard and drawn, too, before anybody looks.
+  for (const _ of [1, 2]) await new Promise((drawn) => requestAnimationFrame(drawn));
   found.gaps_ms.sort((a, b) => a - b);
   const at = (share) => found.gaps_ms[Math.floor(share * (found.gaps_ms.length - 1))];
   const { gaps_ms, ...rest } = found;

@@ -3,6 +3,7 @@
 import { type MutableRefObject, useCallback, useLayoutEffect, useRef, useState } from "react";
 import { useLocation, useNavigationType } from "react-router";
 import { type Asked, readAsked, writeAsked } from "../api/asked";
+import { useSession } from "../api/session";
 import {
   EMPTY,
   type List,
@@ -67,6 +68,8 @@ const remembered = new Map<string, { list: List; position: Position }>();
 export function useFrameList(asked: Asked): FrameList {
   const address = writeAsked(asked);
   const { pathname } = useLocation();
+  // Of this login: what one has seen is not for who logs in next.
+  const { csrf } = useSession();
   const comesBack = useRef(false);
   comesBack.current = useNavigationType() === "POP";
   const [shown, show] = useState<Shown>({ address, ...NOTHING_YET });
@@ -143,7 +146,7 @@ export function useFrameList(asked: Asked): FrameList {
 
   // Before anything is painted: who comes back sees no empty page.
   useLayoutEffect(() => {
-    const name = `${pathname}?${address}`;
+    const name = `${csrf} ${pathname}?${address}`;
     const known = comesBack.current ? remembered.get(name) : undefined;
     const left = new AbortController();
     const list = known?.list ?? EMPTY;
@@ -159,7 +162,7 @@ export function useFrameList(asked: Asked): FrameList {
       remembered.set(name, { list: last.list, position: position.current });
       for (const oldest of [...remembered.keys()].slice(0, -REMEMBERED)) remembered.delete(oldest);
     };
-  }, [pathname, address, reload]);
+  }, [csrf, pathname, address, reload]);
 
   const current = shown.address === address ? shown : { address, ...NOTHING_YET };
   return { ...current, reload, refresh, see, retry, position };
