@@ -30,6 +30,7 @@ function say(next: Connection) {
 }
 
 function open() {
+  clearTimeout(retry);
   source?.close();
   const address = last ? `/api/v1/events?after=${last}` : "/api/v1/events";
   source = new EventSource(address);
@@ -39,7 +40,6 @@ function open() {
     // A browser gives up where the answer was an error; the last event is known, so go on from it.
     if (source?.readyState !== EventSource.CLOSED) return;
     doubtSession();
-    clearTimeout(retry);
     retry = setTimeout(open, 3000);
   };
   for (const kind of KINDS) {

@@ -71,12 +71,12 @@ export function withNext(list: List, { frames, cursor }: Answer): List {
  * comes with the next pages, so there is never a gap. It also does so before the top grows large.
  */
 export function withNewest(list: List, answer: Answer): List {
-  const [top, ...below] = list.pages;
+  const [top] = list.pages;
   const fresh = new Map(answer.frames.map((frame) => [frame.frame_id, frame]));
   const meets = top?.frames?.some((frame) => fresh.has(frame.frame_id)) ?? false;
   if (top === undefined || !meets || top.count > MOST_ON_TOP) return listOf(answer);
   const known = new Set<string>();
-  const updated = [top, ...below].map((page) => {
+  const updated = list.pages.map((page) => {
     for (const frame of page.frames ?? []) known.add(frame.frame_id);
     return { ...page, frames: page.frames?.map((one) => fresh.get(one.frame_id) ?? one) ?? null };
   });

@@ -47,7 +47,10 @@ interface Props {
   marked: Observable<number | null>;
 }
 
-/** Drag moves, the wheel zooms, Ctrl and drag chooses a part; arrows, + and - do so by keys. While one draws, Shift and drag moves. */
+/**
+ * Drag moves, the wheel zooms, Ctrl and drag chooses a part; arrows, + and - do so by keys. While
+ * one draws, Shift and drag moves.
+ */
 export function Picture(props: Props) {
   const { layer, height, width, display, geometry, view, places } = props;
   const isDrawing = Boolean(places?.drawing);
