@@ -47,7 +47,8 @@ class Heartbeat:
     @contextmanager
     def holding(self, jobs: Sequence[ledger.Lease]) -> Iterator[None]:
         """Prolong the leases of these jobs during the block, beside those of a block around it."""
-        self.lost.clear()
+        if not self._held:
+            self.lost.clear()
         around, since, begun = self._held, self._held_since, time.monotonic()
         self._held_since = begun
         self._held = (*around, *jobs)
