@@ -37,7 +37,10 @@ export function FrameGrid(props: Props) {
   const first = rows[0]?.first ?? 0;
   const last = (rows.at(-1)?.first ?? 0) + columns - 1;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a list that changed may lack others
-  useEffect(() => onSee?.(first, last), [first, last, list, onSee]);
+  useEffect(() => {
+    // Else pages that come into sight at once would be let go.
+    if (grid.isThere()) onSee?.(first, last);
+  }, [first, last, list, onSee]);
 
   const places = Array.from({ length: columns }, (_, column) => column);
   return (

@@ -102,9 +102,16 @@ export function useRows({ length, position, onAtTop }: Props) {
     else if (row < NEAR_THE_EDGE && base > 0) setBase(Math.max(0, base - half));
   }, [from, count, before, all, base, columns, step, position]);
 
+  /** Whether rows are drawn where the list is scrolled to: they are not until who comes back is there. */
+  const isThere = () => {
+    const row = Math.min(Math.max(0, Math.floor(position.current.top / step)), count - 1);
+    return from <= row && row <= (items.at(-1)?.index ?? -1);
+  };
+
   return {
     scroller,
     above,
+    isThere,
     columns,
     cell,
     /** Of a row, without the gap below it. */
