@@ -388,7 +388,7 @@ def kill_when_it_decodes(decoder: DecodeChild, whom: Callable[[int, int], int]) 
         time.sleep(0.05)
         os.kill(whom(zygote, fork), signal.SIGKILL)
 
-    thread = threading.Thread(target=wait_and_kill)
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
     thread.start()
     return thread
 

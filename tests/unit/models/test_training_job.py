@@ -156,7 +156,7 @@ def test_a_process_is_alone_in_its_folder_and_ends_when_nobody_keeps_it_alive(
     with running(folder, "--alive", "2") as process:
         assert process.stdin is not None
         stop = threading.Event()
-        feeder = threading.Thread(target=_feed, args=(process, stop))
+        feeder = threading.Thread(target=_feed, args=(process, stop), daemon=True)
         feeder.start()
         assert any(line.stage == "train" and line.share > 0 for line in lines_of(process))
         with pytest.raises(RunBusyError):

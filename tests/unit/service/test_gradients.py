@@ -116,7 +116,7 @@ def test_many_that_ask_at_once_make_one_job(service, annotated):
 
 
 def test_a_long_poll_answers_with_the_picture(service, runtime, annotated):
-    worker = threading.Thread(target=poll_forever, args=[runtime])
+    worker = threading.Thread(target=poll_forever, args=[runtime], daemon=True)
     worker.start()
     started = time.monotonic()
     response = ask(service, annotated, "a_ch/ring.png", wait=20)
