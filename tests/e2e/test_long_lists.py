@@ -43,7 +43,9 @@ def test_a_list_is_scrolled_down_and_up_without_a_gap(page, service, path):
         assert (down.holes, down.uncovered, down.missing) == ([], 0, 0)
         if down.lowest < FRAMES - 1_700:  # far enough for pages to be let go
             break
+        lowest = down.lowest
         down = scroll(page, 400, 60)  # a slow machine waits for what follows now and then
+        assert down.highest >= lowest
         updates += down.updates
     up = scroll(page, -400, updates + 40)
     # What was let go meanwhile may be on its way for a moment, but is never left out.
