@@ -19,6 +19,9 @@ from scatterlens_service.resources import Gateway
 COOKIE = "scatterlens_session"
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_OF_THE_FACILITY = frozenset({"train:run", "models:write", "admin"})
+"""Scopes over what belongs to all proposals and beamlines: models, trainings, keys, queues. Who is
+bound to a part of the frames could free themselves by them, or change what others are answered."""
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -45,7 +48,8 @@ def identify_caller(
 
     Raises:
         UnauthenticatedError: neither, or one that is unknown, expired, revoked or ended.
-        ForbiddenError: a scope is missing, or a session changes something without its CSRF token.
+        ForbiddenError: a scope is missing, the key is bound to a part of the frames and the route
+            reaches beyond it, or a session changes something without its CSRF token.
     """
     gateway: Gateway = request.state.gateway
     if given is not None:
@@ -68,6 +72,13 @@ def identify_caller(
             "The key does not allow this",
             f"The key {principal.name!r} lacks the scope {', '.join(missing)}.",
             "Use a key of a role that has it: `scatterlens keys create --role ...`.",
+        )
+    if principal.is_bound and _OF_THE_FACILITY.intersection(wanted.scopes):
+        raise ForbiddenError(
+            "bound_key",
+            "The key sees only a part of the frames",
+            "Models, trainings, keys and queues belong to all proposals and beamlines.",
+            "Use a key of the same role that is bound to no proposal and no beamline.",
         )
     gateway.attendance.note(principal)
     return principal

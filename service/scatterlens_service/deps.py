@@ -11,7 +11,7 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.auth import identify_caller
 from scatterlens_service.catalogue import UnknownModelError
-from scatterlens_service.errors import ForbiddenError, NotFoundError
+from scatterlens_service.errors import NotFoundError
 from scatterlens_service.resources import Gateway
 
 _FRAME_ID = re.compile(r"[0-9a-f]{64}(\.[0-9]{1,9})?")
@@ -28,23 +28,7 @@ Sender = Annotated[ledger.Principal, Security(identify_caller, scopes=["frames:w
 Trainer = Annotated[ledger.Principal, Security(identify_caller, scopes=["train:run"])]
 Keeper = Annotated[ledger.Principal, Security(identify_caller, scopes=["models:write"])]
 Labeller = Annotated[ledger.Principal, Security(identify_caller, scopes=["labels:write"])]
-
-
-def _free_admin(
-    caller: Annotated[ledger.Principal, Security(identify_caller, scopes=["admin"])],
-) -> ledger.Principal:
-    # Keys and queues are of all proposals: whoever made keys here could free themselves.
-    if caller.proposal is not None or caller.beamline is not None:
-        raise ForbiddenError(
-            "bound_key",
-            "The key sees only a part of the frames",
-            "Keys and queues belong to all proposals and beamlines.",
-            "Use a key of the role admin that is bound to no proposal and no beamline.",
-        )
-    return caller
-
-
-Admin = Annotated[ledger.Principal, Depends(_free_admin)]
+Admin = Annotated[ledger.Principal, Security(identify_caller, scopes=["admin"])]
 
 
 def in_utc(time: datetime) -> datetime:

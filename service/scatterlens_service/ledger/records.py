@@ -316,3 +316,8 @@ class Principal:
     """When the key or the session ends; None = never."""
     session: str | None = None
     """sha256 of the token of the session that they came by; None where they showed the key."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether they see a part of the frames only."""
+        return self.proposal is not None or self.beamline is not None

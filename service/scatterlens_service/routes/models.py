@@ -269,12 +269,6 @@ def _look_again(
     said = wanted.model_dump(mode="json", exclude_none=True)
     if wanted.since is not None and wanted.since.tzinfo is None:
         said["since"] = wanted.since.replace(tzinfo=UTC).isoformat()
-    # A key that sees one proposal only has only its frames looked at.
-    said |= {
-        name: bound
-        for name in ("proposal", "beamline")
-        if (bound := getattr(caller, name)) is not None
-    }
     with ledger.writing(gateway.engine) as session:
         if ledger.get_model(session, version) is None:
             raise _unregistered(version)

@@ -8,12 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 from scatterlens.schemas import Training, TrainingList, TrainingRequest
 from scatterlens_service import ledger
 from scatterlens_service.deps import GatewayDep, Trainer, find_model
-from scatterlens_service.errors import (
-    ForbiddenError,
-    NotFoundError,
-    NotReadyError,
-    problem_responses,
-)
+from scatterlens_service.errors import NotFoundError, NotReadyError, problem_responses
 from scatterlens_service.resources import Gateway
 from scatterlens_service.training import can_train, start_training
 from scatterlens_service.wire import to_training
@@ -25,24 +20,9 @@ _NO_MODELS = ("auto", "nothing")
 _RUN = "run-"
 
 
-def _free_trainer(caller: Trainer) -> ledger.Principal:
-    # A run learns from every label, and says so in its result: that is not for a part's key.
-    if caller.proposal is not None or caller.beamline is not None:
-        raise ForbiddenError(
-            "bound_key",
-            "The key sees only a part of the frames",
-            "A training learns from the labels of all frames.",
-            "Use a key of the role trainer that is bound to no proposal and no beamline.",
-        )
-    return caller
-
-
-FreeTrainer = Annotated[ledger.Principal, Depends(_free_trainer)]
-
-
 def _known_run(
     gateway: GatewayDep,
-    _caller: FreeTrainer,
+    _caller: Trainer,
     run_id: Annotated[str, Path(max_length=32, description="As `GET /training` lists it.")],
 ) -> ledger.RunRow:
     return _read(gateway, run_id)
@@ -55,7 +35,7 @@ KnownRun = Annotated[ledger.RunRow, Depends(_known_run)]
 def ask_for_training(
     response: Response,
     gateway: GatewayDep,
-    caller: FreeTrainer,
+    caller: Trainer,
     request: TrainingRequest,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Training:
@@ -81,7 +61,7 @@ def ask_for_training(
 
 
 @router.get("", responses=problem_responses(401, 403, 422, 500, 503))
-def list_trainings(gateway: GatewayDep, _caller: FreeTrainer) -> TrainingList:
+def list_trainings(gateway: GatewayDep, _caller: Trainer) -> TrainingList:
     """List the newest hundred runs, newest first."""
     with ledger.reading(gateway.engine) as session:
         return TrainingList(items=[to_training(row) for row in ledger.list_runs(session)])

@@ -91,6 +91,28 @@ def test_a_bound_key_speaks_for_no_other_proposal(service):
     assert service.post(picture(1), key, proposal="P1").status_code == 202
 
 
+OF_FRAMES = ("/api/v1/frames", "/api/v1/session", "/api/v1/searches")
+"""What changes something there speaks of frames that the caller sees, or of the caller."""
+
+
+@pytest.mark.parametrize("bound", [{"proposal": "P1"}, {"beamline": "B1"}])
+def test_a_bound_admin_changes_nothing_beyond_what_the_key_is_bound_to(service, subtests, bound):
+    key = service.new_key(role="admin", **bound)
+    paths = service.get("openapi.json").json()["paths"]
+    changing = [
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method in methods
+        if method in ("post", "put", "patch", "delete") and not path.startswith(OF_FRAMES)
+    ]
+    assert len(changing) > 8
+    values = {"version": "0" * 12, "run_id": "run-1", "key_id": "0" * 12, "job_id": "1"}
+    for method, path in changing:
+        with subtests.test(method=method, path=path):
+            answer = service.http.request(method, path.format(**values), headers=key, json={})
+            assert_problem(answer, 403, "bound_key")
+
+
 def test_errors_of_the_framework_are_problems_too(service):
     assert_problem(service.http.get("/api/v1/nothing"), 404, "not_found")
     assert_problem(service.http.get("/nothing"), 404, "not_found")
