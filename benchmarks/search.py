@@ -31,7 +31,7 @@ TARGET_MS = 150
 LIMIT = 50
 _KNOWN = [ledger.Known(attribute, attribute, THRESHOLD) for attribute in IDS]
 _COMMON, _MIDDLE, _RARE = IDS[0], IDS[8], IDS[-1]
-_GUEST = Principal("k", "guest", "viewer", frozenset({"results:read"}), proposal="p7")
+_GUEST = Principal("k", "k", "guest", "viewer", frozenset({"results:read"}), proposal="p7")
 
 
 def _about(text: str) -> FrameFilter:

@@ -164,10 +164,13 @@ def _start_key(settings: Settings, url: str) -> str:
             key = kept.key if kept is not None else None
             holder = None if key is None else ledger.authenticate(session, key)
             if key is None or holder is None or holder.role != "admin":
-                for row in ledger.list_keys(session):
-                    if row.name == _START_KEY:
-                        ledger.revoke_key(session, row.id)
-                key = ledger.create_key(session, _START_KEY, role="admin")
+                earlier = [row.id for row in ledger.list_keys(session) if row.name == _START_KEY]
+                for key_id in earlier:
+                    ledger.revoke_key(session, key_id)
+                # Who starts the service is the same person as before.
+                key = ledger.create_key(
+                    session, _START_KEY, role="admin", continues=earlier[-1] if earlier else None
+                )
     finally:
         engine.dispose()
     write_connection(settings.home, Connection(url, key))
@@ -199,6 +202,10 @@ def create_key(
     ] = ledger.DEFAULT_DAYS,
     proposal: Annotated[str | None, typer.Option(help="See this proposal only.")] = None,
     beamline: Annotated[str | None, typer.Option(help="See this beamline only.")] = None,
+    continues: Annotated[
+        str | None,
+        typer.Option(help="Id of an earlier key of the same person: keep its labels, searches."),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make a key and print it, for the only time."""
@@ -212,6 +219,7 @@ def create_key(
                 days=expires_days or None,
                 proposal=proposal,
                 beamline=beamline,
+                continues=continues,
             )
         except ledger.BadKeyError as error:
             errors.print(f"[red]No key was made:[/] {error}", soft_wrap=True)

@@ -11,6 +11,7 @@ def to_session(caller: ledger.Principal, csrf: str | None) -> SessionInfo:
     """Who calls; scopes in the order in which they are always told."""
     return SessionInfo.model_validate(
         {
+            "person": caller.person,
             "name": caller.name,
             "role": caller.role,
             "scopes": [scope for scope in ledger.SCOPES if scope in caller.scopes],

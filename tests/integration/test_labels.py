@@ -28,8 +28,8 @@ from scatterlens_service.ledger.tables import Score as ScoreTable
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
 VGG = ModelVersion("vgg", "bbbbbbbbbbbb")
-ADA = Principal("k1", "ada", "annotator", frozenset({"labels:write"}))
-BO = Principal("k2", "bo", "annotator", frozenset({"labels:write"}))
+ADA = Principal("k1", "k1", "ada", "annotator", frozenset({"labels:write"}))
+BO = Principal("k2", "k2", "bo", "annotator", frozenset({"labels:write"}))
 PRESENT, ABSENT, UNSURE = Judgement("present"), Judgement("absent"), Judgement("unsure")
 WITHDRAWN = Judgement(None)
 THRESHOLD = 0.4
@@ -75,20 +75,22 @@ def annotate(
     return frame_id
 
 
-def put(engine, frame_id: str, author: Principal = ADA, shown=None, **said: Judgement) -> bool:
+def put(
+    engine, frame_id: str, caller: Principal = ADA, shown=None, within: str = "", **said: Judgement
+) -> bool:
     with ledger.writing(engine) as session:
-        return ledger.put_labels(session, frame_id, author, said, shown)
+        return ledger.put_labels(session, frame_id, within, caller, said, shown)
 
 
-def standing(engine, frame_id: str) -> list[tuple[str, str, str | None]]:
+def standing(engine, frame_id: str, within: str = "") -> list[tuple[str, str, str | None]]:
     with ledger.reading(engine) as session:
-        rows = ledger.current_labels(session, frame_id)
+        rows = ledger.current_labels(session, frame_id, within)
     return [(row.author, row.attribute, row.value) for row in rows]
 
 
-def history(engine, frame_id: str) -> list[ledger.LabelRow]:
+def history(engine, frame_id: str, within: str = "") -> list[ledger.LabelRow]:
     with ledger.reading(engine) as session:
-        return ledger.label_history(session, frame_id)
+        return ledger.label_history(session, frame_id, within)
 
 
 def queue(engine, doubt, caller: Principal = ADA, limit=50, **options):
@@ -148,13 +150,61 @@ def test_the_history_keeps_who_said_what_when_and_what_was_shown(engine):
         assert list(session.scalars(select(Label.key_id).order_by(Label.id))) == ["k1", "k2", "k1"]
 
 
-def test_a_next_key_of_the_same_name_goes_on_with_the_same_labels(engine):
+def test_a_next_key_of_the_same_person_goes_on_with_the_same_labels(engine):
     frame_id = submit(engine, 1)
     put(engine, frame_id, ADA, ring=PRESENT)
-    renewed = Principal("k9", "ada", "annotator", ADA.scopes)
+    renewed = Principal("k9", ADA.person, "Ada L.", "annotator", ADA.scopes)
     assert not put(engine, frame_id, renewed, ring=PRESENT)
     assert put(engine, frame_id, renewed, ring=ABSENT)
-    assert standing(engine, frame_id) == [("ada", "ring", "absent")]
+    assert standing(engine, frame_id) == [("Ada L.", "ring", "absent")]
+
+
+def test_a_namesake_is_somebody_else(engine):
+    frame_id = submit(engine, 1)
+    namesake = Principal("k9", "k9", ADA.name, ADA.role, ADA.scopes)
+    put(engine, frame_id, ADA, ring=PRESENT)
+    assert put(engine, frame_id, namesake, ring=WITHDRAWN) is False
+    assert put(engine, frame_id, namesake, ring=ABSENT)
+    assert standing(engine, frame_id) == [("ada", "ring", "present"), ("ada", "ring", "absent")]
+    with ledger.writing(engine) as session:
+        ledger.save_search(session, ADA, "mine", "scan=1")
+        assert ledger.list_searches(session, namesake) == []
+        ledger.save_search(session, namesake, "mine", "scan=2")
+
+
+def test_what_people_say_belongs_to_a_frame_within_a_proposal(engine):
+    p1 = Principal("k4", "k4", "eve", "annotator", ADA.scopes, proposal="p1")
+    p2 = Principal("k5", "k5", "mallory", "annotator", ADA.scopes, proposal="p2")
+    frame_id = annotate(engine, 1, sender=Sender(proposal="p1"), ring=0.9)
+    submit(engine, 1, Sender(proposal="p2"))
+    put(engine, frame_id, p1, within="p1", ring=Judgement("absent", note="secret"))
+    assert standing(engine, frame_id, "p1") == [("eve", "ring", "absent")]
+    assert standing(engine, frame_id, "p2") == []
+    assert history(engine, frame_id, "p2") == []
+    with ledger.reading(engine) as session:
+        assert [row.note for row in ledger.export_labels(session, sees=p1)] == ["secret"]
+        assert list(ledger.export_labels(session, sees=p2)) == []
+        told = [event.kind for event in ledger.events_after(session, 0, sees=p2)]
+        assert "labelled" not in told
+        for sees, labelled in ((p1, [frame_id]), (p2, [])):
+            rows = ledger.list_frames(
+                session, FrameFilter(labelled=True), production=AAM.version, sees=sees
+            )
+            assert [row.frame_id for row in rows.items] == labelled
+    assert [row[0] for row in queue(engine, "model_vs_human", p1)] == [frame_id]
+    assert queue(engine, "model_vs_human", p2) == []
+    # The same person judges it anew for the other proposal, and both stand.
+    put(engine, frame_id, p2, within="p2", ring=PRESENT)
+    assert standing(engine, frame_id, "p1") == [("eve", "ring", "absent")]
+    with ledger.reading(engine) as session:
+        rows = ledger.export_labels(session)
+        frames = ledger.frames_within(
+            session, {(row.frame_id, row.within) for row in rows}, production=AAM.version
+        )
+    assert {(row.within, frames[row.frame_id, row.within].proposal) for row in rows} == {
+        ("p1", "p1"),
+        ("p2", "p2"),
+    }
 
 
 def test_saying_the_same_again_adds_no_entry(engine):
@@ -260,9 +310,9 @@ def test_the_export_since_a_time_tells_of_withdrawals_too(engine):
 def test_labels_of_frames_that_one_may_not_see_are_not_exported(engine):
     mine = submit(engine, 1, Sender(proposal="p1"))
     theirs = submit(engine, 2, Sender(proposal="p2"))
-    for frame_id in (mine, theirs):
-        put(engine, frame_id, ring=PRESENT)
-    guest = Principal("k3", "guest", "viewer", frozenset(), proposal="p1")
+    for frame_id, within in ((mine, "p1"), (theirs, "p2")):
+        put(engine, frame_id, within=within, ring=PRESENT)
+    guest = Principal("k3", "k3", "guest", "viewer", frozenset(), proposal="p1")
     with ledger.reading(engine) as session:
         assert {row.frame_id for row in ledger.export_labels(session, sees=guest)} == {mine}
 
@@ -402,10 +452,10 @@ def test_equal_doubts_are_paged_without_gaps_and_only_over_visible_frames(engine
         sender = Sender(proposal="p1" if number % 3 else "p2")
         frame_id = annotate(engine, number, sender=sender, novelty=0.5, ring=0.5, halo=0.5)
         annotate(engine, number, sender=sender, model=VGG, ring=0.75, halo=0.75)
-        put(engine, frame_id, BO, ring=ABSENT)
+        put(engine, frame_id, BO, within=sender.proposal or "", ring=ABSENT)
     expected = [frame(number).id for number in range(9)]
     assert [row[0] for row in queue(engine, doubt, limit=2)] == expected
-    guest = Principal("k3", "guest", "annotator", frozenset(), proposal="p1")
+    guest = Principal("k3", "k3", "guest", "annotator", frozenset(), proposal="p1")
     seen = [frame_id for n, frame_id in enumerate(expected) if n % 3]
     assert [row[0] for row in queue(engine, doubt, guest, limit=2)] == seen
 

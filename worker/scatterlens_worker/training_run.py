@@ -101,10 +101,11 @@ def _export_labels(engine: Engine, vocabulary: Vocabulary, path: Path) -> None:
         after = 0
         while True:
             rows = ledger.export_labels(session, after=after, limit=_PAGE)
-            frames = ledger.get_frames(session, {row.frame_id for row in rows}, production="")
+            wanted = {(row.frame_id, row.within) for row in rows}
+            frames = ledger.frames_within(session, wanted, production="")
             for row in rows:
                 if row.attribute in vocabulary.ids:
-                    label = to_exported_label(row, frames[row.frame_id])
+                    label = to_exported_label(row, frames[row.frame_id, row.within])
                     written += stream.write(label.model_dump_json() + "\n")
             if len(rows) < _PAGE:
                 break

@@ -63,7 +63,7 @@ class Operating:
         """Make a key; its `key` can be read from this answer alone.
 
         `options` are the other fields of `KeyIn`: scopes, expires_days (90; None = never),
-        proposal, beamline.
+        proposal, beamline, continues (id of an earlier key of the same person).
         """
         wanted = KeyIn.model_validate({"name": name, "role": role, **options})
         return read(NewKey, self._transport.send("POST", "keys", wanted, once=True))

@@ -59,7 +59,7 @@ class Searching:
         path = f"frames/{frame_id}/similar"
         return self._transport.get(SimilarFrames, path, limit=limit, model=model)
 
-    # Searches that the name of the key keeps
+    # Searches that the caller keeps
 
     def saved_searches(self) -> list[SavedSearch]:
         """Return the searches that are kept, by name."""

@@ -23,7 +23,7 @@ and ring the bell *after* it.
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
   `scan_timeline` `save_search` `list_searches` `delete_search`
-- reading: `get_frame` `get_annotation` `annotations_of` `all_annotations`
+- reading: `get_frame` `frames_within` `get_annotation` `annotations_of` `all_annotations`
   `get_render` `models_of` `asked_versions` `job_states`
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `labels_of`
   `label_history` `export_labels` `list_review` `count_review`
@@ -65,7 +65,7 @@ from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.features import FeatureRows, features_after
 from scatterlens_service.ledger.findings import unpack_probability
-from scatterlens_service.ledger.frames import get_frame, get_frames
+from scatterlens_service.ledger.frames import frames_within, get_frame, get_frames
 from scatterlens_service.ledger.jobs import (
     abandon,
     complete,
@@ -332,6 +332,7 @@ __all__ = [
     "features_after",
     "find_session",
     "forget_worker",
+    "frames_within",
     "get_aliases",
     "get_annotation",
     "get_frame",

@@ -71,7 +71,7 @@ def fits(wanted: Any, version: str) -> ColumnElement[bool]:
             )
         )
     if wanted.labelled is not None:
-        labelled = is_labelled(_Submission.frame_id)
+        labelled = is_labelled(_Submission.frame_id, _Submission.proposal)
         parts.append(labelled if wanted.labelled else ~labelled)
     if wanted.disagreeing is not None:
         parts.append(

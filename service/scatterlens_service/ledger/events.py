@@ -10,7 +10,7 @@ from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.records import EventRow, ModelVersion, Principal, to_datetime
 from scatterlens_service.ledger.tables import Event
-from scatterlens_service.ledger.visibility import frame_is_visible
+from scatterlens_service.ledger.visibility import frame_is_visible, is_visible_within
 
 _LOCK = 0x5CA77E1  # any number that nobody else locks
 
@@ -60,7 +60,12 @@ def events_after(
         select(Event)
         .where(
             Event.id > after,
-            or_(Event.kind == "model", frame_is_visible(Event.frame_id, sees)),
+            or_(
+                Event.kind == "model",
+                Event.proposal.is_(None) & frame_is_visible(Event.frame_id, sees),
+                Event.proposal.is_not(None)
+                & is_visible_within(Event.frame_id, Event.proposal, sees),
+            ),
         )
         .order_by(Event.id)
         .limit(limit)

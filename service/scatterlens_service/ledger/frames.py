@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from scatterlens.schemas import State
@@ -46,6 +46,30 @@ def get_frames(
         )
     ).all()
     return {row.frame_id: row for row in _with_tags(session, found)}
+
+
+def frames_within(
+    session: Session,
+    wanted: Collection[tuple[str, str]],
+    *,
+    production: str,
+    sees: Principal | None = None,
+) -> dict[tuple[str, str], FrameRow]:
+    """Frames, each within a proposal (`FrameRow.within`), as their newest visible submissions."""
+    newer, own = aliased(Submission), func.coalesce(Submission.proposal, "")
+    found = session.execute(
+        _rows(production).where(
+            Submission.frame_id.in_({frame_id for frame_id, _ in wanted}),
+            submission_is_visible(Submission, sees),
+            ~exists().where(
+                newer.frame_id == Submission.frame_id,
+                newer.id > Submission.id,
+                func.coalesce(newer.proposal, "") == own,
+                submission_is_visible(newer, sees),
+            ),
+        )
+    ).all()
+    return {(row.frame_id, row.within): row for row in _with_tags(session, found)}
 
 
 def frames_as_sent(

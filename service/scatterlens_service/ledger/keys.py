@@ -38,6 +38,8 @@ class KeyRow:
     """A key without its secret."""
 
     id: str
+    person: str
+    """Id of the first key of the same person; its own where it is the first."""
     name: str
     role: str
     scopes: tuple[str, ...]
@@ -59,11 +61,15 @@ def create_key(
     days: float | None = DEFAULT_DAYS,
     proposal: str | None = None,
     beamline: str | None = None,
+    continues: str | None = None,
 ) -> str:
     """Make a key and return it, the only time it can be read; `days=None` never expires.
 
+    `continues` is the id of an earlier key of the same person, whose labels and searches are this
+    key's, too. Without it the key is somebody new, whatever its name.
+
     Raises:
-        BadKeyError: unknown role, or a scope that the role may not hold.
+        BadKeyError: unknown role, a scope that the role may not hold, or no such earlier key.
     """
     if role not in ROLES:
         raise BadKeyError(f"no role {role!r}; there are {', '.join(ROLES)}")
@@ -76,10 +82,14 @@ def create_key(
     if days is not None and not 0 < days < 36_500:
         raise BadKeyError(f"a key cannot last {days} days; give a number above 0, or no end")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    earlier = None if continues is None else session.get(Key, continues)
+    if continues is not None and earlier is None:
+        raise BadKeyError(f"there is no key {continues!r} to continue; give the id of one")
     now = session.scalar(select(Clock())) or 0.0
     session.add(
         Key(
             id=key_id,
+            person=key_id if earlier is None else earlier.person,
             name=name,
             secret_sha256=digest(secret),
             role=role,
@@ -111,6 +121,7 @@ def authenticate(session: Session, key: str, *, hold: bool = False) -> Principal
         return None
     return Principal(
         row.id,
+        row.person,
         row.name,
         row.role,
         frozenset(row.scopes),
@@ -148,6 +159,7 @@ def revoke_key(session: Session, key_id: str) -> bool:
 def _row(key: Key) -> KeyRow:
     return KeyRow(
         id=key.id,
+        person=key.person,
         name=key.name,
         role=key.role,
         scopes=tuple(key.scopes),

@@ -10,7 +10,7 @@ from scatterlens_service.ledger.labels import is_newest
 from scatterlens_service.ledger.records import Principal
 from scatterlens_service.ledger.review import Doubt, review_query
 from scatterlens_service.ledger.tables import Annotation, Label, Spread
-from scatterlens_service.ledger.visibility import frame_is_visible
+from scatterlens_service.ledger.visibility import frame_is_visible, label_is_visible
 
 COUNTED = 10_000
 """Frames are counted up to here: nobody reviews more, and a count of all reads all."""
@@ -60,10 +60,10 @@ def _judged(
     session: Session, drawn: Any, frame_id: Any, caller: Principal, attribute: str | None
 ) -> int:
     said = select(func.count(Label.frame_id.distinct())).where(
-        Label.author == caller.name,
+        Label.person == caller.person,
         Label.value.is_not(None),
         is_newest(Label),
-        frame_is_visible(Label.frame_id, caller),
+        label_is_visible(Label, caller),
         exists(drawn.where(frame_id == Label.frame_id).correlate(Label)),
     )
     if attribute is not None:

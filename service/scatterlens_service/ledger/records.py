@@ -192,6 +192,11 @@ class FrameRow:
     """Of the production model."""
     novelty: float | None
 
+    @property
+    def within(self) -> str:
+        """The proposal within which people judge it, empty where none was told."""
+        return self.proposal or ""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -307,6 +312,8 @@ class Principal:
     """Whoever asks: what they may do, and which rows exist for them."""
 
     key_id: str
+    person: str
+    """Who it is, whichever of their keys they use: labels and searches are theirs by it."""
     name: str
     role: str
     scopes: frozenset[str]

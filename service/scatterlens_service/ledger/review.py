@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from scatterlens_service.ledger.frames import get_frames
-from scatterlens_service.ledger.labels import is_labelled, is_newest
+from scatterlens_service.ledger.labels import is_judged, is_newest
 from scatterlens_service.ledger.records import FrameRow, Principal
 from scatterlens_service.ledger.tables import Annotation, Label, Score, Spread
-from scatterlens_service.ledger.visibility import frame_is_visible
+from scatterlens_service.ledger.visibility import frame_is_visible, label_is_visible
 
 Doubt = Literal["uncertain", "disagreement", "model_vs_human", "novel"]
 
@@ -111,7 +111,7 @@ def _uncertain(caller: Principal, model_version: str, attribute: str | None) -> 
         .join(Annotation, Annotation.id == Score.annotation_id)
         .where(
             _Unindexed(Annotation.model_version) == model_version,
-            ~is_labelled(Annotation.frame_id, Score.attribute, caller.name),
+            ~is_judged(Annotation.frame_id, caller, Score.attribute),
         )
     )
     if attribute is not None:
@@ -124,7 +124,7 @@ def _uncertain(caller: Principal, model_version: str, attribute: str | None) -> 
                 _stands_before(
                     (other.uncertainty, other.attribute), (Score.uncertainty, Score.attribute)
                 ),
-                ~is_labelled(Annotation.frame_id, other.attribute, caller.name),
+                ~is_judged(Annotation.frame_id, caller, other.attribute),
             )
         )
     return query, Score.uncertainty, Annotation.frame_id
@@ -135,7 +135,7 @@ def _disagreement(caller: Principal, _model_version: str, attribute: str | None)
         Spread.frame_id.label("frame_id"),
         Spread.attribute.label("attribute"),
         Spread.spread.label("figure"),
-    ).where(~is_labelled(Spread.frame_id, Spread.attribute, caller.name))
+    ).where(~is_judged(Spread.frame_id, caller, Spread.attribute))
     if attribute is not None:
         query = query.where(Spread.attribute == attribute)
     else:
@@ -144,7 +144,7 @@ def _disagreement(caller: Principal, _model_version: str, attribute: str | None)
             ~exists().where(
                 other.frame_id == Spread.frame_id,
                 _stands_before((other.spread, other.attribute), (Spread.spread, Spread.attribute)),
-                ~is_labelled(other.frame_id, other.attribute, caller.name),
+                ~is_judged(other.frame_id, caller, other.attribute),
             )
         )
     return query, Spread.spread, Spread.frame_id
@@ -155,14 +155,15 @@ def _stands_before(other: tuple[Any, Any], this: tuple[Any, Any]) -> ColumnEleme
     return or_(other[0] > this[0], and_(other[0] == this[0], other[1] < this[1]))
 
 
-def _model_vs_human(_caller: Principal, model_version: str, attribute: str | None) -> _Query:
+def _model_vs_human(caller: Principal, model_version: str, attribute: str | None) -> _Query:
     vote = case((Label.value == "present", 1), (Label.value == "absent", -1), else_=0)
     said = select(Label.frame_id, Label.attribute, func.sum(vote).label("votes")).where(
-        Label.value.is_not(None), is_newest(Label)
+        Label.value.is_not(None), is_newest(Label), label_is_visible(Label, caller)
     )
     if attribute is not None:
         said = said.where(Label.attribute == attribute)
-    people = said.group_by(Label.frame_id, Label.attribute).subquery()
+    # People agree or differ within a proposal; of several, the sharpest contradiction counts.
+    people = said.group_by(Label.frame_id, Label.attribute, Label.proposal).subquery()
     figure = case((people.c.votes > 0, 1 - Score.probability), else_=Score.probability)
     rank = func.row_number().over(
         partition_by=people.c.frame_id, order_by=(figure.desc(), people.c.attribute)
@@ -206,7 +207,7 @@ def _novel(caller: Principal, model_version: str, attribute: str | None) -> _Que
     ).where(
         Annotation.model_version == model_version,
         Annotation.novelty.is_not(None),
-        ~is_labelled(Annotation.frame_id, attribute, caller.name),
+        ~is_judged(Annotation.frame_id, caller, attribute),
     )
     return query, Annotation.novelty, Annotation.frame_id
 

@@ -1,4 +1,4 @@
-"""Searches that somebody wants to make again; each author has their own."""
+"""Searches that somebody wants to make again; each person has their own."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from scatterlens_service.ledger.submissions import insert_into
 
 
 class SearchExistsError(ValueError):
-    """The author has a search of this name: choose another name, or delete that one first."""
+    """The person has a search of this name: choose another name, or delete that one first."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +27,34 @@ class SavedSearchRow:
     time: datetime
 
 
-def save_search(session: Session, author: Principal, name: str, query: str) -> SavedSearchRow:
+def save_search(session: Session, caller: Principal, name: str, query: str) -> SavedSearchRow:
     """Keep a search.
 
     Raises:
-        SearchExistsError: the author has another one of this name.
+        SearchExistsError: the caller has another one of this name.
     """
     adding = insert_into(session)(SavedSearch).values(
-        author=author.name, name=name, query=query, time=session.scalar(select(Clock()))
+        person=caller.person, name=name, query=query, time=session.scalar(select(Clock()))
     )
     row = session.scalar(
-        adding.on_conflict_do_nothing(index_elements=["author", "name"]).returning(SavedSearch)
+        adding.on_conflict_do_nothing(index_elements=["person", "name"]).returning(SavedSearch)
     )
     if row is None:
         raise SearchExistsError(f"there is a search {name!r} already")
     return _record(row)
 
 
-def list_searches(session: Session, author: Principal) -> list[SavedSearchRow]:
-    """All searches of an author, by name."""
-    query = select(SavedSearch).where(SavedSearch.author == author.name)
+def list_searches(session: Session, caller: Principal) -> list[SavedSearchRow]:
+    """All searches of the caller, by name."""
+    query = select(SavedSearch).where(SavedSearch.person == caller.person)
     return [_record(row) for row in session.scalars(query.order_by(SavedSearch.name))]
 
 
-def delete_search(session: Session, author: Principal, search_id: int) -> bool:
-    """Forget a search; False if the author has none of this id."""
-    gone = delete(SavedSearch).where(SavedSearch.id == search_id, SavedSearch.author == author.name)
+def delete_search(session: Session, caller: Principal, search_id: int) -> bool:
+    """Forget a search; False if the caller has none of this id."""
+    gone = delete(SavedSearch).where(
+        SavedSearch.id == search_id, SavedSearch.person == caller.person
+    )
     return session.scalar(gone.returning(SavedSearch.id)) is not None
 
 

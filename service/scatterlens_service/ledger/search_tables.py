@@ -82,11 +82,11 @@ class SavedSearch(Table):
     """A search that somebody wants to make again."""
 
     __tablename__ = "searches"
-    __table_args__ = (UniqueConstraint("author", "name"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("person", "name"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
-    author: Mapped[str] = mapped_column(String(100))
-    """Name of the key."""
+    person: Mapped[str] = mapped_column(String(32))
+    """Who keeps it: `Key.person`."""
     name: Mapped[str] = mapped_column(String(100))
     query: Mapped[str] = mapped_column(Text)
     """Parameters of `GET /frames`, as in an address."""

@@ -24,6 +24,7 @@ def open_session(session: Session, caller: Principal, seconds: float) -> str:
         Login(
             token_sha256=digest(token),
             key_id=caller.key_id,
+            person=caller.person,
             name=caller.name,
             role=caller.role,
             scopes=sorted(caller.scopes),
@@ -47,6 +48,7 @@ def find_session(session: Session, token: str) -> Principal | None:
         return None
     return Principal(
         row.key_id,
+        row.person,
         row.name,
         row.role,
         frozenset(row.scopes),

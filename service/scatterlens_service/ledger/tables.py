@@ -216,12 +216,12 @@ class Spread(Table):
 class Label(Table):
     """What one person once said about one attribute of a frame: rows are added, never changed.
 
-    The newest row of an author is what that author says now.
+    The newest row of a person is what that person says now.
     """
 
     __tablename__ = "labels"
     __table_args__ = (
-        Index(None, "attribute", "frame_id", "author", "id"),
+        Index(None, "attribute", "frame_id", "proposal", "person", "id"),
         Index(None, "frame_id", "id"),
         Index(None, "time"),
         {"sqlite_autoincrement": True},
@@ -229,9 +229,14 @@ class Label(Table):
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
+    proposal: Mapped[str] = mapped_column(String(100))
+    """Within which the frame was judged: the same bytes sent for another are judged anew. Empty
+    where none was told; a NULL would be unlike every other NULL."""
     attribute: Mapped[str] = mapped_column(String(64))
+    person: Mapped[str] = mapped_column(String(32))
+    """Whose judgement it is: `Key.person`."""
     author: Mapped[str] = mapped_column(String(100))
-    """Name of the key: a person's next key goes on with the labels of the one before."""
+    """Name of the key by which it was sent, for people to read."""
     key_id: Mapped[str] = mapped_column(String(32))
     value: Mapped[str | None] = mapped_column(String(8))
     """present | absent | unsure; NULL = withdrawn."""
@@ -282,6 +287,9 @@ class Event(Table):
     """submitted | done | failed | quarantined | retried | labelled | training | model"""
     frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
     """NULL where the event is of no frame."""
+    proposal: Mapped[str | None] = mapped_column(String(100))
+    """Within which something was said of the frame, for who sees it within that one (empty where
+    none was told); NULL = for all who see the frame."""
     change: Mapped[str | None] = mapped_column(String(16))
     """What happened to a model: registered | gated | promoted | rolled_back."""
     model_name: Mapped[str | None] = mapped_column(String(100))
@@ -298,6 +306,8 @@ class Key(Table):
     __tablename__ = "keys"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    person: Mapped[str] = mapped_column(String(32))
+    """Whose key it is: id of the first key of that person, for a key's name is no proof."""
     name: Mapped[str] = mapped_column(String(100))
     secret_sha256: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(16))
@@ -326,6 +336,7 @@ class Login(Table):
     token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(String(32))
     """Under which rows that it writes are recorded."""
+    person: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(16))
     scopes: Mapped[list[str]] = mapped_column(JSON)

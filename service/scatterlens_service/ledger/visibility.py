@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, true
+from sqlalchemy import ColumnElement, exists, func, true
 from sqlalchemy.orm import aliased
 
 from scatterlens_service.ledger.records import Principal
@@ -21,7 +21,25 @@ def submission_is_visible(submission: Any, sees: Principal | None) -> ColumnElem
 
 def frame_is_visible(frame_id: Any, sees: Principal | None) -> ColumnElement[bool]:
     """Condition: at least one submission of that frame may be seen."""
-    if sees is None or (sees.proposal is None and sees.beamline is None):
+    if sees is None or not sees.is_bound:
         return true()
     submission = aliased(Submission)
     return exists().where(submission.frame_id == frame_id, submission_is_visible(submission, sees))
+
+
+def label_is_visible(label: Any, sees: Principal | None) -> ColumnElement[bool]:
+    """Condition on (an alias of) `Label`: its frame may be seen within the label's proposal."""
+    return is_visible_within(label.frame_id, label.proposal, sees)
+
+
+def is_visible_within(frame_id: Any, proposal: Any, sees: Principal | None) -> ColumnElement[bool]:
+    """Condition: a frame may be seen within a proposal, which is empty where none was told."""
+    if sees is None or not sees.is_bound:
+        return true()
+    submission = aliased(Submission)
+    found = exists().where(
+        submission.frame_id == frame_id,
+        func.coalesce(submission.proposal, "") == proposal,
+        submission_is_visible(submission, sees),
+    )
+    return found.correlate_except(submission)

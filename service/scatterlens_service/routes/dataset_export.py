@@ -112,9 +112,11 @@ def _member(
     row: ledger.FrameRow, labels: Sequence[ledger.LabelRow], vocabulary: Vocabulary
 ) -> FrameMember:
     judged: dict[str, dict[int, int]] = {}
+    names: dict[str, str] = {}
     for label in labels:
         if label.attribute in vocabulary.ids and label.value is not None:
-            said = judged.setdefault(label.author, {})
+            names[label.person] = label.author
+            said = judged.setdefault(label.person, {})
             said[vocabulary.index(label.attribute)] = VALUES[label.value]
     return FrameMember(
         frame_id=row.frame_id,
@@ -122,7 +124,7 @@ def _member(
         labels=consensus(list(judged.values()), len(vocabulary.ids)),
         source=_SOURCE,
         experiment=experiment_of(row.proposal, row.scan),
-        author=" + ".join(sorted(judged)),
+        author=" + ".join(sorted(names.values())),
     )
 
 

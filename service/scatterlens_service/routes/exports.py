@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
@@ -115,8 +115,10 @@ def _found(
     wanted: ledger.FrameFilter,
     order: ledger.Order,
 ) -> Found:
-    def look(session: Session, ids: list[str]) -> dict[str, ledger.StoredAnnotation]:
-        return ledger.annotations_of(session, ids, model.version)
+    def look(
+        session: Session, rows: Sequence[ledger.FrameRow]
+    ) -> dict[str, ledger.StoredAnnotation]:
+        return ledger.annotations_of(session, [row.frame_id for row in rows], model.version)
 
     return walk(gateway, caller, model, wanted, order, look)
 

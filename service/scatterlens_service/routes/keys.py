@@ -34,6 +34,7 @@ def create_key(response: Response, gateway: GatewayDep, _caller: Admin, wanted: 
             days=wanted.expires_days,
             proposal=wanted.proposal,
             beamline=wanted.beamline,
+            continues=wanted.continues,
         )
         row = ledger.get_key(session, key.split("_")[1])
     assert row is not None

@@ -31,7 +31,7 @@ _STREAM_PAGE = 500
     },
 )
 def stream_labels(gateway: GatewayDep, caller: Reader, since: Since = None) -> StreamingResponse:
-    """Stream what every author says now, each with the newest submission of its frame.
+    """Stream what every author says now, each with what was told of its frame.
 
     With `since`, only what was said at that time or later, and withdrawals too (`value` null). A
     label that changes while the stream runs may come twice: the later line counts.
@@ -51,10 +51,13 @@ def _export(gateway: Gateway, caller: ledger.Principal, since: Since) -> Iterato
             rows = ledger.export_labels(
                 session, since=since, sees=caller, after=after, limit=_STREAM_PAGE
             )
-            frames = ledger.get_frames(
-                session, {row.frame_id for row in rows}, production=version, sees=caller
+            frames = ledger.frames_within(
+                session,
+                {(row.frame_id, row.within) for row in rows},
+                production=version,
+                sees=caller,
             )
-        yield from (to_exported_label(row, frames[row.frame_id]) for row in rows)
+        yield from (to_exported_label(row, frames[row.frame_id, row.within]) for row in rows)
         if len(rows) < _STREAM_PAGE:
             return
         after = rows[-1].id

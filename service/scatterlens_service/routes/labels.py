@@ -28,7 +28,9 @@ def put_labels(
         Header(max_length=1000, description="`ETag` of the labels that the caller has read."),
     ] = None,
 ) -> FrameLabels:
-    """Say which attributes a frame has, as the name of the key; nothing said before is lost.
+    """Say which attributes a frame has, as the caller; nothing said before is lost.
+
+    It is said within the frame's proposal: who sends the same bytes for another does not see it.
 
     Attributes that are not named keep their labels, those of other authors stay as they are, and
     the same request again changes nothing. `If-Match` refuses it where anybody labelled the frame
@@ -42,9 +44,9 @@ def put_labels(
     }
     shown = None if said.shown is None else said.shown.model_dump(mode="json")
     with ledger.writing(gateway.engine) as session:
-        newest = ledger.hold_labels(session, frame.frame_id)
+        newest = ledger.hold_labels(session, frame.frame_id, frame.within)
         _check_unchanged(if_match, _etag(frame, newest))
-        ledger.put_labels(session, frame.frame_id, caller, judgements, shown)
+        ledger.put_labels(session, frame.frame_id, frame.within, caller, judgements, shown)
     answer, etag = _read(gateway, frame, history=False)
     response.headers.update(private(etag))
     return answer
@@ -65,7 +67,7 @@ def read_labels(
     frame: VisibleFrame,
     history: Annotated[bool, Query(description="Tell all that was ever said, too.")] = False,
 ) -> FrameLabels | Response:
-    """Tell what each author says about a frame now, and what it comes to."""
+    """Tell what each author says about a frame now, within its proposal, and what it comes to."""
     answer, etag = _read(gateway, frame, history)
     if unchanged := answer_unchanged(request, etag):
         return unchanged
@@ -75,9 +77,11 @@ def read_labels(
 
 def _read(gateway: Gateway, frame: ledger.FrameRow, history: bool) -> tuple[FrameLabels, str]:
     with ledger.reading(gateway.engine) as session:
-        newest = ledger.newest_label(session, frame.frame_id)
-        current = ledger.current_labels(session, frame.frame_id)
-        entries = ledger.label_history(session, frame.frame_id) if history else None
+        newest = ledger.newest_label(session, frame.frame_id, frame.within)
+        current = ledger.current_labels(session, frame.frame_id, frame.within)
+        entries = None
+        if history:
+            entries = ledger.label_history(session, frame.frame_id, frame.within)
     answer = FrameLabels(
         frame_id=frame.frame_id,
         labels=[to_label(row) for row in current],
@@ -88,7 +92,7 @@ def _read(gateway: Gateway, frame: ledger.FrameRow, history: bool) -> tuple[Fram
 
 
 def _etag(frame: ledger.FrameRow, newest: int) -> str:
-    return make_etag("labels", frame.frame_id, newest)
+    return make_etag("labels", frame.frame_id, frame.within, newest)
 
 
 def _check_unchanged(if_match: str | None, etag: str) -> None:

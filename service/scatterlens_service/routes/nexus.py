@@ -54,7 +54,7 @@ async def read_nexus(gateway: GatewayDep, frame: VisibleFrame, wait: Wait = 0.0)
 def _write(gateway: Gateway, frame: ledger.FrameRow, blob: str) -> bytes:
     with ledger.reading(gateway.engine) as session:
         annotations = ledger.all_annotations(session, frame.frame_id)
-        labels = ledger.current_labels(session, frame.frame_id)
+        labels = ledger.current_labels(session, frame.frame_id, frame.within)
     attention = {one.version: one.attention_names for one in gateway.catalogue.bundles}
     said = [
         Said(row, gateway.maps.load(row.blob), attention.get(row.model.version, ()))

@@ -12,7 +12,7 @@ router = APIRouter(prefix="/searches", tags=["search"])
 
 @router.get("", responses=problem_responses(401, 403, 422, 500, 503))
 def list_searches(gateway: GatewayDep, caller: Reader) -> SavedSearches:
-    """List the searches that the name of the key keeps."""
+    """List the searches that the caller keeps."""
     with ledger.reading(gateway.engine) as session:
         rows = ledger.list_searches(session, caller)
     return SavedSearches(items=[SavedSearch.model_validate(vars(row)) for row in rows])

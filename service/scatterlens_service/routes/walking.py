@@ -1,6 +1,6 @@
 """All that a search finds, page after page, with what else is asked of each page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -20,9 +20,9 @@ def walk(
     model: Bundle,
     wanted: ledger.FrameFilter,
     order: ledger.Order,
-    look: Callable[[Session, list[str]], dict[str, _T]],
+    look: Callable[[Session, Sequence[ledger.FrameRow]], dict[str, _T]],
 ) -> Iterator[tuple[ledger.FrameRow, _T | None]]:
-    """Yield each frame with what `look` finds of it, by the ids of a page."""
+    """Yield each frame with what `look` finds of it, page by page."""
     place = None
     while True:
         # Each page has its own short transaction: a slow reader holds no connection.
@@ -36,7 +36,7 @@ def walk(
                 after=place,
                 limit=_PAGE,
             )
-            found = look(session, [row.frame_id for row in rows.items])
+            found = look(session, rows.items)
         yield from ((row, found.get(row.frame_id)) for row in rows.items)
         place = rows.following
         if place is None:

@@ -11,7 +11,7 @@ from scatterlens.errors import ApiError, Forbidden, TransportError
 from scatterlens.schemas import LabelIn
 
 MOMENT = "2026-01-01T00:00:00Z"
-ENTRY = {"attribute": "ring", "value": "present", "author": "ada", "time": MOMENT}
+ENTRY = {"attribute": "ring", "value": "present", "author": "ada", "person": "k1", "time": MOMENT}
 
 
 @pytest.fixture

@@ -214,6 +214,44 @@ def test_labelled_frames_are_found(service, frame_id, ada):
     assert found(labelled=False) == [other]
 
 
+def test_keys_of_one_name_are_two_persons_unless_one_continues_the_other(service, frame_id, ada):
+    put(service, frame_id, ada, {"ring": "present"})
+    namesake = service.new_key(name="ada", role="annotator")
+    put(service, frame_id, namesake, {"ring": "absent"})
+    said = read(service, frame_id)["labels"]
+    assert [(one["author"], one["value"]) for one in said] == [
+        ("ada", "present"),
+        ("ada", "absent"),
+    ]
+    key_id = ada["Authorization"].split("_")[1]
+    wanted = {"name": "ada (new key)", "role": "annotator", "continues": key_id}
+    made = service.http.post("/api/v1/keys", json=wanted).json()
+    assert made["person"] == key_id
+    put(service, frame_id, {"Authorization": f"Bearer {made['key']}"}, {"ring": "unsure"})
+    said = read(service, frame_id)["labels"]
+    assert {one["person"]: one["value"] for one in said} == {
+        key_id: "unsure",
+        namesake["Authorization"].split("_")[1]: "absent",
+    }
+    nobody = service.http.post("/api/v1/keys", json={**wanted, "continues": "0" * 12})
+    assert_refused(nobody, 422, "bad_key")
+
+
+def test_labels_stay_within_the_proposal_for_which_a_frame_was_sent(service, frame_id):
+    keys = [service.new_key(role="scientist", proposal=name, name=name) for name in ("P1", "P2")]
+    for key in keys:
+        assert service.post(picture(1), key).status_code in (200, 202)
+    put(service, frame_id, keys[0], {"ring": {"value": "present", "note": "ours"}})
+    mine, theirs = (
+        service.http.get(f"/api/v1/frames/{frame_id}/labels?history=true", headers=key).json()
+        for key in keys
+    )
+    assert [one["note"] for one in mine["history"]] == ["ours"]
+    assert (theirs["labels"], theirs["consensus"], theirs["history"]) == ([], [], [])
+    seen = service.http.get("/api/v1/frames?labelled=true", headers=keys[1]).json()["items"]
+    assert seen == []
+
+
 def test_the_export_names_frame_and_submission(service, frame_id, ada, bo):
     send(service, 1, scan="7", proposal="P1", sample="LaB6", beamline="i22")
     put(service, frame_id, ada, {"ring": {"value": "present", "note": "yes"}}, SHOWN)
@@ -222,7 +260,8 @@ def test_the_export_names_frame_and_submission(service, frame_id, ada, bo):
     assert response.headers["content-type"] == "application/x-ndjson"
     first, second = [json.loads(line) for line in response.text.splitlines()]
     assert (second["author"], second["value"]) == ("bo", "absent")
-    time = first.pop("time")
+    time, person = first.pop("time"), first.pop("person")
+    assert person not in (second["person"], "ada")
     assert first == {
         "frame_id": frame_id,
         "sha256": frame_id,

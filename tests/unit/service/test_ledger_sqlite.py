@@ -161,7 +161,7 @@ def steps_of(url, ask, word: str) -> list[str]:
 @pytest.mark.parametrize("attribute", [None, "ring"])
 @pytest.mark.parametrize("doubt", ["uncertain", "disagreement", "novel"])
 def test_a_review_queue_is_read_in_its_order_and_not_sorted(url, doubt, attribute):
-    caller = ledger.Principal("k", "ada", "annotator", frozenset())
+    caller = ledger.Principal("k", "k", "ada", "annotator", frozenset())
 
     def ask(session):
         ledger.list_review(session, doubt, caller, model_version=MODEL.version, attribute=attribute)

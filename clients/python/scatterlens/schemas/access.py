@@ -23,6 +23,8 @@ class SessionIn(Wire):
 class SessionInfo(Wire):
     """Who is calling, and what they may do."""
 
+    person: str
+    """Who it is, whichever of their keys they use: `person` of these keys."""
     name: str
     role: Role
     scopes: list[Scope]
@@ -44,7 +46,10 @@ class KeyIn(Wire):
     """A key that is asked for."""
 
     name: _Line
-    """Who or what will use it. Labels belong to it: a person's next key goes on with them."""
+    """Who or what will use it: for people to read. Two keys of one name are two persons ..."""
+    continues: Annotated[str, Field(max_length=32, pattern=LINE)] | None = None
+    """... unless this is the id of an earlier key of the same person: its labels and saved searches
+    are this key's, too."""
     role: Role
     scopes: list[Scope] | None = None
     """Fewer than the role may hold; None = all of them."""
@@ -60,6 +65,8 @@ class KeyInfo(Wire):
     """A key without its secret."""
 
     id: str
+    person: str
+    """Id of the first key of the same person: labels and saved searches are theirs by it."""
     name: str
     role: Role
     scopes: list[Scope]

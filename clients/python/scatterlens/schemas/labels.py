@@ -51,6 +51,9 @@ class LabelEntry(Wire):
     value: LabelValue | None
     """None in a history = withdrawn."""
     author: str
+    """Name of the key by which it was sent, for people to read."""
+    person: str
+    """Whose judgement it is: `person` of their keys."""
     time: datetime
     region: Region | None = None
     note: str | None = None

@@ -577,7 +577,7 @@ export interface paths {
         };
         /**
          * List Searches
-         * @description List the searches that the name of the key keeps.
+         * @description List the searches that the caller keeps.
          */
         get: operations["list_searches_api_v1_searches_get"];
         put?: never;
@@ -621,12 +621,14 @@ export interface paths {
         };
         /**
          * Read Labels
-         * @description Tell what each author says about a frame now, and what it comes to.
+         * @description Tell what each author says about a frame now, within its proposal, and what it comes to.
          */
         get: operations["read_labels_api_v1_frames__frame_id__labels_get"];
         /**
          * Put Labels
-         * @description Say which attributes a frame has, as the name of the key; nothing said before is lost.
+         * @description Say which attributes a frame has, as the caller; nothing said before is lost.
+         *
+         *     It is said within the frame's proposal: who sends the same bytes for another does not see it.
          *
          *     Attributes that are not named keep their labels, those of other authors stay as they are, and
          *     the same request again changes nothing. `If-Match` refuses it where anybody labelled the frame
@@ -649,7 +651,7 @@ export interface paths {
         };
         /**
          * Stream Labels
-         * @description Stream what every author says now, each with the newest submission of its frame.
+         * @description Stream what every author says now, each with what was told of its frame.
          *
          *     With `since`, only what was said at that time or later, and withdrawals too (`value` null). A
          *     label that changes while the stream runs may come twice: the later line counts.
@@ -1473,6 +1475,8 @@ export interface components {
             value: ("present" | "absent" | "unsure") | null;
             /** Author */
             author: string;
+            /** Person */
+            person: string;
             /**
              * Time
              * Format: date-time
@@ -1873,6 +1877,8 @@ export interface components {
         KeyIn: {
             /** Name */
             name: string;
+            /** Continues */
+            continues?: string | null;
             /**
              * Role
              * @enum {string}
@@ -1897,6 +1903,8 @@ export interface components {
         KeyInfo: {
             /** Id */
             id: string;
+            /** Person */
+            person: string;
             /** Name */
             name: string;
             /**
@@ -1943,6 +1951,8 @@ export interface components {
             value: ("present" | "absent" | "unsure") | null;
             /** Author */
             author: string;
+            /** Person */
+            person: string;
             /**
              * Time
              * Format: date-time
@@ -2088,6 +2098,8 @@ export interface components {
         NewKey: {
             /** Id */
             id: string;
+            /** Person */
+            person: string;
             /** Name */
             name: string;
             /**
@@ -2463,6 +2475,8 @@ export interface components {
          * @description Who is calling, and what they may do.
          */
         SessionInfo: {
+            /** Person */
+            person: string;
             /** Name */
             name: string;
             /**

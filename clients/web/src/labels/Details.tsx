@@ -11,7 +11,7 @@ interface Props {
   said: Said;
   /** What all authors say of it now. */
   labels: readonly Label[];
-  author: string;
+  person: string;
   drawing: Drawing | null;
   onDrawing?: OnDrawing;
   onSay?: (said: Said) => void;
@@ -21,7 +21,7 @@ interface Props {
 export function Details(props: Props) {
   const { attribute, said, drawing, onDrawing, onSay } = props;
   const about = useAttributes().find(({ id }) => id === attribute);
-  const others = props.labels.filter((label) => label.author !== props.author);
+  const others = props.labels.filter((label) => label.person !== props.person);
   const begin = (shape: Drawing["shape"]) => onDrawing?.({ attribute, shape, region: null });
   return (
     <div className={styles.details}>
@@ -29,7 +29,7 @@ export function Details(props: Props) {
       {others.length > 0 && (
         <ul className={styles.others} aria-label="What others say">
           {others.map((label) => (
-            <li key={label.author}>
+            <li key={label.person}>
               <strong>{label.author}</strong>: {label.value}
               {label.note && <q>{label.note}</q>}
             </li>

@@ -23,7 +23,7 @@ export function History(props: { frame: string }) {
       ) : (
         <ol reversed>
           {[...data].reverse().map((entry) => (
-            <li key={`${entry.time} ${entry.author} ${entry.attribute}`}>
+            <li key={`${entry.time} ${entry.person} ${entry.attribute}`}>
               <time dateTime={entry.time}>{new Date(entry.time).toLocaleString()}</time>{" "}
               <strong>{entry.author}</strong>: {name(entry.attribute)} {entry.value ?? "withdrawn"}
               {entry.note && <q>{entry.note}</q>}

@@ -165,7 +165,7 @@ export function LabelPanel(props: Props) {
                 attribute={id}
                 said={labels.own[id] ?? NOTHING}
                 labels={labels.data.labels.filter((one) => one.attribute === id)}
-                author={labels.author}
+                person={labels.person}
                 drawing={drawing ?? null}
                 onDrawing={mayLabel ? onDrawing : undefined}
                 onSay={mayLabel ? (said) => say({ [id]: said }) : undefined}

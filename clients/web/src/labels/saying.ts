@@ -39,11 +39,11 @@ export function isSame(one: Said, other: Said): boolean {
 const parts = (said: Said) =>
   said.value === null ? [null] : [said.value, said.region, said.note || null];
 
-/** What an author says now, by attribute. */
-export function sayingsOf(labels: readonly Label[], author: string): Record<string, Said> {
+/** What a person says now, by attribute. */
+export function sayingsOf(labels: readonly Label[], person: string): Record<string, Said> {
   const own: Record<string, Said> = {};
   for (const { attribute, value, region, note, ...label } of labels) {
-    if (label.author !== author) continue;
+    if (label.person !== person) continue;
     own[attribute] = { value, region: pointsOf(region), note: note ?? null };
   }
   return own;

@@ -23,14 +23,25 @@ interface Read {
 
 /** The outbox of whoever is logged in; edits of others stay theirs. */
 export function useOutbox(): Outbox {
-  const author = useSession().name;
+  const { person, name } = useSession();
   const queries = useQueryClient();
-  let outbox = opened.get(author);
+  let outbox = opened.get(person);
   if (outbox === undefined) {
-    outbox = openOutbox(localStorage, `scatterlens.outbox.${author}`, postOf(author, queries));
-    opened.set(author, outbox);
+    adoptNamed(name, person);
+    outbox = openOutbox(localStorage, placeOf(person), postOf(person, queries));
+    opened.set(person, outbox);
   }
   return outbox;
+}
+
+const placeOf = (owner: string) => `scatterlens.outbox.${owner}`;
+
+/** Edits that a version before left unsent, which knew people by their names. */
+function adoptNamed(name: string, person: string) {
+  const left = localStorage.getItem(placeOf(name));
+  if (left === null || localStorage.getItem(placeOf(person)) !== null) return;
+  localStorage.setItem(placeOf(person), left);
+  localStorage.removeItem(placeOf(name));
 }
 
 /** What waits to be sent, and whether it is being sent. */
@@ -41,14 +52,14 @@ export function useUnsent() {
 
 /** A frame's labels, asked for while `wanted`; `own` has edits in it that are on their way. */
 export function useLabels(frame: string, wanted = true) {
-  const author = useSession().name;
+  const { person, name: author } = useSession();
   const outbox = useOutbox();
   const { edits } = useUnsent();
   const query = useQuery({
     queryKey: labelsKey(frame),
     enabled: wanted,
     queryFn: async () => {
-      const read = await readLabels(frame, author);
+      const read = await readLabels(frame, person);
       outbox.learn(frame, read.standing);
       return read.labels;
     },
@@ -62,7 +73,7 @@ export function useLabels(frame: string, wanted = true) {
     void queries.invalidateQueries({ queryKey: historyKey(frame) });
   });
   const unsent = edits.filter((edit) => edit.frame === frame);
-  const standing = sayingsOf(query.data?.labels ?? [], author);
+  const standing = sayingsOf(query.data?.labels ?? [], person);
   const own = { ...standing };
   for (const edit of unsent) own[edit.attribute] = edit.said;
 
@@ -73,14 +84,14 @@ export function useLabels(frame: string, wanted = true) {
       outbox.add({ frame, attribute, said, base, shown: said.value === null ? null : shown });
     }
   }
-  return { ...query, author, own, unsent, say };
+  return { ...query, person, author, own, unsent, say };
 }
 
 /** Where labels of an attribute (null = of all) lie; one's own also while they are on their way. */
 export function useRegions(frame: string, attribute: string | null, wanted = true): Region[] {
-  const { data, author, own } = useLabels(frame, wanted);
+  const { data, person, author, own } = useLabels(frame, wanted);
   const name = useAttributeName();
-  const others = (data?.labels ?? []).filter((label) => label.author !== author);
+  const others = (data?.labels ?? []).filter((label) => label.person !== person);
   const said = [
     ...others.map((label) => ({ ...label, points: pointsOf(label.region) })),
     ...Object.entries(own).map(([id, { region }]) => ({ attribute: id, author, points: region })),
@@ -110,25 +121,25 @@ function getLabels(frame: string) {
   return api.GET("/api/v1/frames/{frame_id}/labels", { params, cache: "no-cache" });
 }
 
-async function readLabels(frame: string, author: string): Promise<Read> {
+async function readLabels(frame: string, person: string): Promise<Read> {
   const answer = await getLabels(frame);
-  return toRead(answer.data, answer.response, author);
+  return toRead(answer.data, answer.response, person);
 }
 
-function toRead(labels: FrameLabels | undefined, response: Response, author: string): Read {
+function toRead(labels: FrameLabels | undefined, response: Response, person: string): Read {
   if (labels === undefined) throw new Refusal(502, "The answer is empty", "", "Try again.");
   const etag = response.headers.get("ETag") ?? "*";
-  return { labels, standing: { etag, own: sayingsOf(labels.labels, author) } };
+  return { labels, standing: { etag, own: sayingsOf(labels.labels, person) } };
 }
 
-function postOf(author: string, queries: QueryClient): Post {
+function postOf(person: string, queries: QueryClient): Post {
   function show(frame: string, { labels, standing }: Read): Standing {
     queries.setQueryData(labelsKey(frame), labels);
     void queries.invalidateQueries({ queryKey: historyKey(frame) });
     return standing;
   }
   return {
-    read: async (frame) => show(frame, await readLabels(frame, author)),
+    read: async (frame) => show(frame, await readLabels(frame, person)),
     put: async (frame, edits, etag) => {
       const labels = Object.fromEntries(edits.map((edit) => [edit.attribute, toLabel(edit.said)]));
       const shown = edits[0]?.shown ?? null;
@@ -136,7 +147,7 @@ function postOf(author: string, queries: QueryClient): Post {
         params: { path: { frame_id: frame }, header: { "if-match": etag } },
         body: { labels, shown },
       });
-      return show(frame, toRead(data, response, author));
+      return show(frame, toRead(data, response, person));
     },
   };
 }

@@ -1,11 +1,12 @@
 """The service's own frames with the corrections of its experts, as they stand at one moment.
 
 Labels come as JSON lines, one judgement a line: frame_id, attribute, value (present, absent,
-unsure), author, time, proposal, scan. Frames come from the folder of blobs. The last word of each
-author counts; authors who differ make a label unknown. An experiment is a proposal's scan; a frame
-that was sent for two of them makes one experiment of both.
+unsure), author, person, time, proposal, scan. Frames come from the folder of blobs. The last word
+of each person counts; people who differ make a label unknown. An experiment is a proposal's scan; a
+frame that was sent for two of them makes one experiment of both.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +28,8 @@ class _Line(BaseModel):
     attribute: str
     value: Literal["present", "absent", "unsure"]
     author: str = Field(min_length=1)
+    person: str | None = None
+    """Absent in exports of versions that knew people by their names."""
     time: datetime
     proposal: str | None = None
     scan: str | None = None
@@ -34,6 +37,10 @@ class _Line(BaseModel):
     @property
     def experiment(self) -> str:
         return experiment_of(self.proposal, self.scan)
+
+    @property
+    def who(self) -> str:
+        return self.person or self.author
 
 
 def read_snapshot(
@@ -52,16 +59,17 @@ def read_snapshot(
     words = Words(vocabulary, ignored)
     lines = list(_lines(path))
     experiments = _experiments([line for _, line in lines])
+    names = _names([line for _, line in lines])
     rows: dict[tuple[str, str], Row] = {}
     said: dict[tuple[str, str], dict[int, tuple[datetime, int]]] = {}
     for place, line in lines:
         sha256, _, index = line.frame_id.partition(".")
         attribute = words.attribute(line.attribute, place)
-        key = line.frame_id, line.author
+        key = line.frame_id, line.who
         experiment = experiments[line.frame_id]
         file = blob_path(blobs, sha256)
         number = int(index) if index else None
-        row = Row(place, file, number, {}, source, experiment, line.author, blob=True)
+        row = Row(place, file, number, {}, source, experiment, names[line.who], blob=True)
         rows.setdefault(key, row)
         judged = said.setdefault(key, {})
         if attribute is not None:
@@ -94,6 +102,13 @@ def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
             if line.time.tzinfo is None:
                 raise RowError(f"{place}: the time has no zone; export the labels again")
             yield place, line
+
+
+def _names(lines: list[_Line]) -> dict[str, str]:
+    """What each person is called; namesakes are told apart."""
+    names = {line.who: line.author for line in lines}
+    shared = Counter(names.values())
+    return {who: name if shared[name] == 1 else f"{name} ({who})" for who, name in names.items()}
 
 
 def _experiments(lines: list[_Line]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import { type Draft, EMPTY_DRAFT, toKeyIn } from "./draft";
 
 type Role = Schemas["RoleInfo"];
 
-export function KeyForm(props: { roles: Role[] }) {
+export function KeyForm(props: { roles: Role[]; keys: Schemas["KeyInfo"][] }) {
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState<Schemas["NewKey"] | null>(null);
   if (made) return <MadeKey of={made} onDone={() => setMade(null)} />;
@@ -16,6 +16,7 @@ export function KeyForm(props: { roles: Role[] }) {
     return (
       <Form
         roles={props.roles}
+        keys={props.keys}
         onMade={(key) => {
           setMade(key);
           setOpen(false);
@@ -62,6 +63,7 @@ function MadeKey(props: { of: Schemas["NewKey"]; onDone: () => void }) {
 
 function Form(props: {
   roles: Role[];
+  keys: Schemas["KeyInfo"][];
   onMade: (key: Schemas["NewKey"]) => void;
   onCancel: () => void;
 }) {
@@ -98,7 +100,22 @@ function Form(props: {
             value={draft.name}
             onChange={(event) => change({ name: event.target.value })}
           />
-          <small>Labels belong to this name; a person's next key goes on with them.</small>
+          <small>For people to read; two keys of one name are two persons.</small>
+        </label>
+        <label className={styles.field}>
+          Further key of
+          <select
+            value={draft.continues}
+            onChange={(event) => change({ continues: event.target.value })}
+          >
+            <option value="">somebody new</option>
+            {props.keys.map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name} ({id})
+              </option>
+            ))}
+          </select>
+          <small>Labels and saved searches of that key are this one's, too.</small>
         </label>
         <label className={styles.field}>
           Role

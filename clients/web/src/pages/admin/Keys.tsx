@@ -33,7 +33,7 @@ export function Keys() {
   if (!data) return <Failure error={error ?? new Error("Nothing came.")} onRetry={refetch} />;
   return (
     <>
-      <KeyForm roles={data.roles} />
+      <KeyForm roles={data.roles} keys={data.items} />
       <section className={styles.panel} aria-labelledby="keys">
         <h2 id="keys">All keys</h2>
         {revoke.error && (

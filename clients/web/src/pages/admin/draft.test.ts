@@ -7,6 +7,7 @@ describe("toKeyIn", () => {
   it("leaves out what was not filled in", () => {
     expect(toKeyIn({ ...EMPTY_DRAFT, name: " ada ", days: " ", proposal: " " }, ALLOWED)).toEqual({
       name: "ada",
+      continues: null,
       role: "scientist",
       scopes: null,
       expires_days: null,

@@ -7,6 +7,8 @@ type Scope = Schemas["KeyInfo"]["scopes"][number];
 
 export interface Draft {
   name: string;
+  /** Id of an earlier key of the same person; empty: somebody new. */
+  continues: string;
   role: KeyIn["role"];
   /** Scopes of the role that it shall not have. */
   without: Scope[];
@@ -17,6 +19,7 @@ export interface Draft {
 
 export const EMPTY_DRAFT: Draft = {
   name: "",
+  continues: "",
   role: "scientist",
   without: [],
   days: "90",
@@ -29,6 +32,7 @@ export function toKeyIn(draft: Draft, allowed: readonly Scope[]): KeyIn {
   const scopes = allowed.filter((scope) => !draft.without.includes(scope));
   return {
     name: draft.name.trim(),
+    continues: draft.continues || null,
     role: draft.role,
     // A role may come to hold more later; a key that was given all of it is given that too.
     scopes: scopes.length === allowed.length ? null : scopes,

@@ -7,6 +7,7 @@ function key(id: string, more: { expires?: string; revoked?: string; created?: s
   return {
     id,
     name: id,
+    person: "k1",
     role: "viewer" as const,
     scopes: [],
     created: "2026-01-01T00:00:00Z",
