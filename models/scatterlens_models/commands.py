@@ -50,9 +50,9 @@ def shipped_command() -> None:
 @models.command("methods")
 def methods_command() -> None:
     """List the networks that can be trained, by name."""
-    from scatterlens_models.nets import METHODS
+    from scatterlens_models.training.asked import METHOD_NAMES
 
-    for name in METHODS:
+    for name in METHOD_NAMES:
         _console.print(name)
 
 

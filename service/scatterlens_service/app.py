@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
@@ -51,6 +51,7 @@ from scatterlens_service.routes import (
 from scatterlens_service.settings import Settings
 from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.sweeping import sweep_forever
+from scatterlens_service.understanding import refuse_unknown
 
 PREFIX = "/api/v1"
 _DESCRIPTION = """Send detector frames, get the probability of each attribute and where it was seen.
@@ -81,6 +82,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown)],
         middleware=[Middleware(browser.GuardHeaders)],
     )
     errors.install(app)

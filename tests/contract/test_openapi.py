@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
+from scatterlens.schemas.filters import Filters, OrderedFilters, PagedFilters
 from scatterlens_service.app import create_app
 from scatterlens_service.openapi import to_text
 from scatterlens_service.settings import Settings
@@ -65,3 +67,17 @@ def test_every_reference_leads_somewhere(document):
     used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert used <= names
     assert names - used == set(), "described but used nowhere"
+
+
+def test_the_sdk_knows_the_filters_of_each_route(document):
+    def parameters(path):
+        return {one["name"] for one in document["paths"][path]["get"]["parameters"]}
+
+    by_arguments = {"tag", "not"}
+    listed = {*get_type_hints(PagedFilters), "cursor", *by_arguments}
+    assert parameters("/api/v1/frames") == listed
+    assert parameters("/api/v1/frames.count") == {*get_type_hints(Filters), *by_arguments}
+    ordered = {*get_type_hints(OrderedFilters), *by_arguments}
+    for path in ("frames.csv", "annotations.ndjson"):
+        assert parameters(f"/api/v1/{path}") == ordered
+    assert parameters("/api/v1/dataset.jsonl") == {*ordered, "split"}

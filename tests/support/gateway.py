@@ -56,6 +56,20 @@ class Service:
         return {**counts, "files": len(files)}
 
 
+def assert_refused(response, status: int, type_: str) -> dict:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"] == type_
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["remedy"]
+    assert "Traceback" not in response.text
+    assert "site-packages" not in response.text
+    return problem
+
+
 def make_key(settings: Settings, name: str = "test", **options: object) -> str:
     engine = ledger.open_engine(settings.database)
     with ledger.writing(engine) as session:

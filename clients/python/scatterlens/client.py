@@ -13,6 +13,7 @@ from typing import Any, overload
 
 from pydantic import TypeAdapter
 
+from scatterlens.arguments import checked
 from scatterlens.arrays import GatewayArrays
 from scatterlens.connection import find_connection
 from scatterlens.errors import (
@@ -207,7 +208,7 @@ class Client(FrameData, Searching, Operating):
             TransportError, ApiError: the gateway was not reached, or said no.
 
         """
-        about = FrameMetadata.model_validate(metadata)
+        about = checked(FrameMetadata, metadata)
         params = {
             "frames": str(frames),
             "model": model,
@@ -347,7 +348,7 @@ class Client(FrameData, Searching, Operating):
             TransportError: the gateway was not reached.
 
         """
-        return self._training.start(TrainingRequest.model_validate(wanted))
+        return self._training.start(checked(TrainingRequest, wanted))
 
     def training(self, run_id: str) -> Training:
         """Return where a training run stands."""

@@ -6,6 +6,10 @@ ScatterlensError
 ├── FrameRejected             the file or its annotation was refused     (also a ValueError)
 ├── StillTraining             a run has not ended within the time given  (also a TimeoutError)
 ├── TrainingFailed            a run ended without a bundle               (also a RuntimeError)
+├── BadArgument              a method was called with what cannot be     (also a ValueError)
+├── CannotRead               a file cannot be read                       (also an OSError)
+│   └── MissingFile          it is not there                             (also a FileNotFoundError)
+├── CannotWrite              a file cannot be written                    (also an OSError)
 ├── UnknownAttribute          the model does not know this attribute     (also a LookupError)
 ├── NotAvailable              a part that is not installed is needed     (also a RuntimeError)
 └── ApiError                  any other answer that is an error
@@ -75,6 +79,22 @@ class TrainingFailed(ScatterlensError, RuntimeError):
         self.run_id = run_id
         self.state = state
         self.reason = reason
+
+
+class BadArgument(ScatterlensError, ValueError):
+    """A method was called with something that cannot be; nothing was sent."""
+
+
+class CannotRead(ScatterlensError, OSError):
+    """A file cannot be read; `errno` is that of the system."""
+
+
+class MissingFile(CannotRead, FileNotFoundError):
+    """There is no such file."""
+
+
+class CannotWrite(ScatterlensError, OSError):
+    """A file cannot be written; `errno` is that of the system."""
 
 
 class UnknownAttribute(ScatterlensError, LookupError):

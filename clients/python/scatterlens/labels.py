@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from scatterlens.arguments import checked
 from scatterlens.result import Result
 from scatterlens.schemas import (
     ExportedLabel,
@@ -31,12 +32,12 @@ class GatewayLabels:
         self, frame_id: str, labels: Labels, note: str | None, shown: Result | None
     ) -> FrameLabels:
         """As `Client.label`."""
-        body = LabelsIn(
-            labels={
-                attribute: said if isinstance(said, LabelIn) else LabelIn(value=said, note=note)
-                for attribute, said in labels.items()
-            },
-            shown=None if shown is None else _shown(shown),
+        said = {
+            attribute: one if isinstance(one, LabelIn) else {"value": one, "note": note}
+            for attribute, one in labels.items()
+        }
+        body = checked(
+            LabelsIn, {"labels": said, "shown": None if shown is None else _shown(shown)}
         )
         return read(FrameLabels, self._transport.send("PUT", f"frames/{frame_id}/labels", body))
 

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
+from scatterlens.arguments import checked
 from scatterlens.schemas import (
     CandidateIn,
     ModelDetail,
@@ -52,7 +53,9 @@ class GatewayModels:
         self, model: str, reason: str, override: bool, reannotate: OldFrames | None
     ) -> ModelDetail:
         """As `Client.promote_model`."""
-        said = PromoteIn(reason=reason, override=override, reannotate=reannotate)
+        said = checked(
+            PromoteIn, {"reason": reason, "override": override, "reannotate": reannotate}
+        )
         path = f"models/{self._version(model)}/promote"
         return read(ModelDetail, self._transport.send("POST", path, said))
 
@@ -60,13 +63,14 @@ class GatewayModels:
         """As `Client.roll_back_model`."""
         # Naming what is left makes the request safe to send twice.
         (leaving, *_) = (one.version for one in self.list() if one.production)
-        said = RollbackIn(reason=reason, leaving=leaving)
+        said = checked(RollbackIn, {"reason": reason, "leaving": leaving})
         return read(ModelDetail, self._transport.send("POST", "models/rollback", said))
 
     def set_candidate(self, model: str | None) -> None:
         """As `Client.set_candidate`."""
         version = None if model is None else self._version(model)
-        self._transport.send("PUT", "models/aliases/candidate", CandidateIn(version=version))
+        said = checked(CandidateIn, {"version": version})
+        self._transport.send("PUT", "models/aliases/candidate", said)
 
     def annotate(self, model: str, frames: OldFrames) -> Reannotation:
         """As `Client.annotate_old_frames`."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
+from scatterlens.arguments import checked
 from scatterlens.schemas import (
     JobInfo,
     JobPage,
@@ -51,7 +52,7 @@ class Operating:
         ids = iter([job if isinstance(job, int) else job.id for job in jobs])
         retried: list[int] = []
         while portion := list(islice(ids, _RETRIED_AT_ONCE)):
-            answer = self._transport.send("POST", "jobs/retry", RetryIn(ids=portion))
+            answer = self._transport.send("POST", "jobs/retry", checked(RetryIn, {"ids": portion}))
             retried += read(Retried, answer).ids
         return retried
 
@@ -65,7 +66,7 @@ class Operating:
         `options` are the other fields of `KeyIn`: scopes, expires_days (90; None = never),
         proposal, beamline, continues (id of an earlier key of the same person).
         """
-        wanted = KeyIn.model_validate({"name": name, "role": role, **options})
+        wanted = checked(KeyIn, {"name": name, "role": role, **options})
         return read(NewKey, self._transport.send("POST", "keys", wanted, once=True))
 
     def revoke_key(self, key: str | KeyInfo) -> KeyInfo:

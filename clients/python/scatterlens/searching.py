@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack, get_type_hints
 from urllib.parse import parse_qs, quote, urlencode
 
+from scatterlens.arguments import check_filters, checked
 from scatterlens.schemas import (
     FrameCount,
     FramePage,
@@ -17,6 +18,7 @@ from scatterlens.schemas import (
     SimilarFrames,
     Timeline,
 )
+from scatterlens.schemas.filters import Filters, OrderedFilters, PagedFilters
 from scatterlens.transport import Transport, read
 
 Conditions = str | Sequence[str]
@@ -27,27 +29,29 @@ class Searching:
     """Part of `Client`: finding frames.
 
     `tags` must all hold and of `without` none may; `filters` are the query parameters of
-    `GET /frames`, such as `query`, `scan`, `since`, `labelled` and `model`. A filter that cannot be
-    read is an `ApiError` whose text says what is wrong.
+    `GET /frames`, such as `query`, `scan`, `since`, `labelled` and `model`. An unknown one is a
+    `BadArgument` that names the nearest; one that cannot be read is an `ApiError` whose text says
+    what is wrong.
     """
 
     _transport: Transport
 
     def search(
-        self, tags: Conditions = (), *, without: Conditions = (), **filters: object
+        self, tags: Conditions = (), *, without: Conditions = (), **filters: Unpack[PagedFilters]
     ) -> Iterator[FrameSummary]:
         """Yield frames, newest first; pages are fetched as they are needed.
 
         `tags` and `without` are ids such as `"ring"`, or conditions such as `"ring>0.8"`; all must
         hold. `filters` are the query parameters of `GET /frames`, such as `scan` and `since`.
         """
-        return self._pages(_asked(tags, without, filters))
+        return self._pages(_asked(tags, without, filters, PagedFilters))
 
     def count(
-        self, tags: Conditions = (), *, without: Conditions = (), **filters: object
+        self, tags: Conditions = (), *, without: Conditions = (), **filters: Unpack[Filters]
     ) -> FrameCount:
         """Count what `search` finds; `exact` is False where there are at least so many."""
-        return self._transport.get(FrameCount, "frames.count", **_asked(tags, without, filters))
+        asked = _asked(tags, without, filters, Filters)
+        return self._transport.get(FrameCount, "frames.count", **asked)
 
     def similar(self, frame_id: str, *, limit: int = 24, model: str | None = None) -> SimilarFrames:
         """Return the frames that a model's network sees most like this one, the likest first.
@@ -66,7 +70,12 @@ class Searching:
         return self._transport.get(SavedSearches, "searches").items
 
     def save_search(
-        self, name: str, tags: Conditions = (), *, without: Conditions = (), **filters: object
+        self,
+        name: str,
+        tags: Conditions = (),
+        *,
+        without: Conditions = (),
+        **filters: Unpack[PagedFilters],
     ) -> SavedSearch:
         """Keep a search under a name of its own; the browser lists it, too.
 
@@ -74,9 +83,10 @@ class Searching:
             ApiError: the name is taken.
 
         """
-        given = {key: said for key, said in _asked(tags, without, filters).items() if said}
+        asked = _asked(tags, without, filters, PagedFilters)
+        given = {key: _as_text(said) for key, said in asked.items() if said not in (None, [])}
         query = urlencode(given, doseq=True, quote_via=quote)
-        said = SearchIn(name=name, query=query)
+        said = checked(SearchIn, {"name": name, "query": query})
         return read(SavedSearch, self._transport.send("POST", "searches", said, once=True))
 
     def search_saved(self, saved: SavedSearch) -> Iterator[FrameSummary]:
@@ -132,10 +142,12 @@ class Searching:
         tags: Conditions = (),
         *,
         without: Conditions = (),
-        **filters: object,
+        **filters: Unpack[OrderedFilters],
     ) -> None:
         """Write a CSV file: a line for each frame, with tags and all probabilities."""
-        self._transport.save("frames.csv", _asked(tags, without, filters), Path(file))
+        self._transport.save(
+            "frames.csv", _asked(tags, without, filters, OrderedFilters), Path(file)
+        )
 
     def export_annotations(
         self,
@@ -143,10 +155,12 @@ class Searching:
         tags: Conditions = (),
         *,
         without: Conditions = (),
-        **filters: object,
+        **filters: Unpack[OrderedFilters],
     ) -> None:
         """Write JSON lines: an `Annotation` for each frame that is decided."""
-        self._transport.save("annotations.ndjson", _asked(tags, without, filters), Path(file))
+        self._transport.save(
+            "annotations.ndjson", _asked(tags, without, filters, OrderedFilters), Path(file)
+        )
 
     def export_dataset(
         self,
@@ -155,7 +169,7 @@ class Searching:
         *,
         without: Conditions = (),
         split: Literal["train", "validation", "test"] | None = None,
-        **filters: object,
+        **filters: Unpack[OrderedFilters],
     ) -> None:
         """Write a dataset with the labels of people, which `scatterlens train` takes as it is.
 
@@ -165,7 +179,7 @@ class Searching:
             ApiError: too many frames, or none; the text says what helps.
 
         """
-        asked = {**_asked(tags, without, filters), "split": split}
+        asked = {**_asked(tags, without, filters, OrderedFilters), "split": split}
         self._transport.save("dataset.jsonl", asked, Path(file))
 
     def _pages(self, asked: Mapping[str, Any]) -> Iterator[FrameSummary]:
@@ -178,8 +192,17 @@ class Searching:
                 return
 
 
-def _asked(tags: Conditions, without: Conditions, filters: Mapping[str, object]) -> dict[str, Any]:
+def _asked(
+    tags: Conditions, without: Conditions, filters: Mapping[str, object], known: type
+) -> dict[str, Any]:
+    # Told before it is sent: a filter that nobody applied would find too much.
+    check_filters(filters, (*get_type_hints(known), "tags", "without"))
     return {"tag": _listed(tags), "not": _listed(without), **filters}
+
+
+def _as_text(said: object) -> object:
+    """A value as an address has it: `true`, not `True`."""
+    return str(said).lower() if isinstance(said, bool) else said
 
 
 def _listed(conditions: Conditions) -> list[str] | None:

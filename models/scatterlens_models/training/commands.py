@@ -68,15 +68,18 @@ def train(
     """Train a network on simulated frames, or on datasets of any, and export it."""
     import dataclasses
 
+    from scatterlens_models.training.asked import RecipeError, method_of
+
+    try:
+        method = method_of(recipe)
+    except RecipeError as error:
+        raise typer.BadParameter(f"{error}") from None
+
     import torch
 
-    from scatterlens_models.nets import METHODS
     from scatterlens_models.training.recipe import continued, slim
     from scatterlens_models.training.run import run_training
 
-    method = recipe.removeprefix("slim-")
-    if method not in METHODS or not recipe.startswith("slim-"):
-        raise typer.BadParameter(f"no recipe {recipe!r}; there is slim- and {', '.join(METHODS)}")
     torch.set_num_threads(threads)
     chosen = dataclasses.replace(
         slim(method, passes, seed),
@@ -146,7 +149,8 @@ def _train_on(
     import shutil
     from dataclasses import asdict
 
-    from scatterlens_models.training.job import NOT_TO_OVERRIDE, run_job
+    from scatterlens_models.training.asked import NOT_TO_OVERRIDE
+    from scatterlens_models.training.job import run_job
     from scatterlens_models.training.job_file import (
         BUNDLE_FOLDER,
         JOB_FILE,

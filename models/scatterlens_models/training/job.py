@@ -34,7 +34,7 @@ from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
-from scatterlens_models.nets import METHODS
+from scatterlens_models.training.asked import RecipeError, check_overrides, method_of
 from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
@@ -63,8 +63,6 @@ _LOCK_SECONDS = 60.0
 """A process that lost its run ends itself sooner."""
 _SMALL_PRICE = 1 / 3
 """Of a step at half the side, beside one at the whole."""
-NOT_TO_OVERRIDE = ("method", "vocabulary", "start")
-"""Fields of a recipe that other words of the job decide."""
 
 
 class RunBusyError(RuntimeError):
@@ -176,16 +174,11 @@ def _dataset(job: Job) -> Manifest:
 
 def _recipe(job: Job, manifest: Manifest, base: Bundle | None) -> Recipe:
     """The recipe that is asked for; a network that goes on is trained as it was before."""
-    method = job.recipe.removeprefix("slim-")
-    if method not in METHODS or not job.recipe.startswith("slim-"):
-        raise JobFileError(
-            f"no recipe {job.recipe!r}: choose slim- and one of {', '.join(METHODS)}"
-        )
-    possible = {one.name for one in dataclasses.fields(Recipe)} - set(NOT_TO_OVERRIDE)
-    if unknown := sorted(set(job.overrides) - possible):
-        raise JobFileError(
-            f"{unknown[0]!r} of a recipe cannot be set: choose among {', '.join(sorted(possible))}"
-        )
+    try:
+        method = method_of(job.recipe)
+        check_overrides(job.overrides)
+    except RecipeError as error:
+        raise JobFileError(f"{error}") from error
     recipe = slim(method)
     if base is not None and base.method == method:
         recipe = Recipe(**base.content["recipe"])

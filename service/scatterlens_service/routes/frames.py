@@ -31,6 +31,7 @@ from scatterlens_service.receiving import (
     storage_problem,
 )
 from scatterlens_service.resources import Gateway
+from scatterlens_service.understanding import check_names
 
 router = APIRouter(tags=["frames"])
 
@@ -63,6 +64,12 @@ _BODY = {
         },
     },
 }
+
+_FIELDS = {
+    name: described["type"] == "array"
+    for name, described in _BODY["content"]["multipart/form-data"]["schema"]["properties"].items()
+}
+"""Those of a form, and whether each may be repeated."""
 
 
 def _metadata(
@@ -164,7 +171,8 @@ async def _take_form(gateway: Gateway, body: Request, told: dict[str, Any], inta
 
 
 def _take_parts(gateway: Gateway, form: FormData, told: dict[str, Any], intake: Any):
-    parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    check_names("field", (name for name, _ in form.multi_items()), _FIELDS)
+    parts = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
     digests = [read_sha256(text) for text in form.getlist("sha256") if isinstance(text, str)]
     if not parts or len(digests) not in (0, len(parts)):
         raise InvalidError(

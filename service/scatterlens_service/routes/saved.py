@@ -1,13 +1,24 @@
 """Searches that the caller wants to make again."""
 
+from urllib.parse import parse_qsl
+
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from scatterlens.schemas import SavedSearch, SavedSearches, SearchIn
 from scatterlens_service import ledger
 from scatterlens_service.deps import GatewayDep, Reader
 from scatterlens_service.errors import NotFoundError, problem_responses
+from scatterlens_service.routes import search
+from scatterlens_service.understanding import check_names, parameters_of
 
 router = APIRouter(prefix="/searches", tags=["search"])
+
+_KNOWN = next(
+    parameters_of(route)
+    for route in search.router.routes
+    if isinstance(route, APIRoute) and route.endpoint is search.list_frames
+)
 
 
 @router.get("", responses=problem_responses(401, 403, 422, 500, 503))
@@ -19,10 +30,13 @@ def list_searches(gateway: GatewayDep, caller: Reader) -> SavedSearches:
 
 
 @router.post("", status_code=201, responses=problem_responses(401, 403, 409, 422, 500, 503))
-def save_search(gateway: GatewayDep, caller: Reader, search: SearchIn) -> SavedSearch:
+def save_search(gateway: GatewayDep, caller: Reader, said: SearchIn) -> SavedSearch:
     """Keep a search under a name of its own."""
+    # It is a search: what a search would refuse is not kept to be refused later.
+    names = (name for name, _ in parse_qsl(said.query, keep_blank_values=True))
+    check_names("parameter", names, _KNOWN)
     with ledger.writing(gateway.engine) as session:
-        row = ledger.save_search(session, caller, search.name, search.query)
+        row = ledger.save_search(session, caller, said.name, said.query)
     return SavedSearch.model_validate(vars(row))
 
 

@@ -6,9 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Response
 
 from scatterlens.schemas import Training, TrainingList, TrainingRequest
+from scatterlens.spelling import no_such
+from scatterlens_models.training.asked import RecipeError, check_overrides, method_of
+from scatterlens_models.vocabulary import UnknownVocabularyError, Vocabulary, load_vocabulary
 from scatterlens_service import ledger
 from scatterlens_service.deps import GatewayDep, Trainer, find_model
-from scatterlens_service.errors import NotFoundError, NotReadyError, problem_responses
+from scatterlens_service.errors import (
+    InvalidError,
+    NotFoundError,
+    NotReadyError,
+    problem_responses,
+)
 from scatterlens_service.resources import Gateway
 from scatterlens_service.training import can_train, start_training
 from scatterlens_service.wire import to_training
@@ -51,10 +59,12 @@ def ask_for_training(
             "Install what it needs, `pip install 'scatterlens[train]'`, and start one:"
             " `scatterlens trainer`.",
         )
+    _check_recipe(request)
     _check_start(gateway, request.start)
-    if request.vocabulary is None:
-        name = gateway.catalogue.production.vocabulary.name
-        request = request.model_copy(update={"vocabulary": name})
+    vocabulary = _vocabulary(gateway, request.vocabulary)
+    for attribute in request.attributes or ():
+        _check_attribute(vocabulary, attribute)
+    request = request.model_copy(update={"vocabulary": vocabulary.name})
     row = start_training(gateway.engine, gateway.bell, caller, request, idempotency_key)
     response.headers["Location"] = f"/api/v1/training/{row.id}"
     return to_training(row)
@@ -111,6 +121,43 @@ def _read(gateway: Gateway, run_id: str) -> ledger.RunRow:
             "Choose one that GET /api/v1/training lists.",
         )
     return row
+
+
+def _check_recipe(request: TrainingRequest) -> None:
+    try:
+        if request.recipe is not None:
+            method_of(request.recipe)
+        check_overrides(request.overrides)
+    except RecipeError as error:
+        raise InvalidError(
+            "bad_recipe",
+            "The recipe is not understood",
+            f"{error}.",
+            "Correct the name or the value; nothing was queued.",
+            known=list(error.known),
+        ) from error
+
+
+def _vocabulary(gateway: Gateway, name: str | None) -> Vocabulary:
+    if name is None:
+        return gateway.catalogue.production.vocabulary
+    try:
+        return load_vocabulary(name)
+    except UnknownVocabularyError as error:
+        raise InvalidError(
+            "unknown_vocabulary", "Unknown vocabulary", f"{error}.", "Choose one of these."
+        ) from error
+
+
+def _check_attribute(vocabulary: Vocabulary, attribute: str) -> None:
+    if attribute not in vocabulary.ids:
+        raise InvalidError(
+            "unknown_attribute",
+            "Unknown attribute",
+            no_such("attribute", attribute, vocabulary.ids),
+            "Correct the name; nothing was queued.",
+            known=list(vocabulary.ids),
+        )
 
 
 def _check_start(gateway: Gateway, start: str) -> None:

@@ -143,3 +143,17 @@ def test_a_fault_of_ours_is_not_blamed_on_a_missing_extra():
     other = EntryPoint("x", "no_such_package:x", "scatterlens.commands")
     with pytest.raises(NotAvailable, match=r"scatterlens\[service\]"):
         extras.load(other, "service", "x")
+
+
+def test_a_training_that_is_not_understood_is_a_wrong_use_of_the_command(gateway, run_cli):
+    gateway.refuse(422)
+    code, _, err = run_cli("training", "start", "--set", "bacth=8")
+    assert code == 2
+    assert "In this way. Do that." in err
+
+
+def test_a_misspelled_option_names_the_right_one(gateway, run_cli):
+    code, _, err = run_cli("annotate", "frame.cbf", "--propsal", "p1")
+    assert code == 2
+    assert "--proposal" in err
+    assert gateway.requests == []

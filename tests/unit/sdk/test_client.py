@@ -13,6 +13,7 @@ import pytest
 from scatterlens import Client
 from scatterlens.errors import (
     ApiError,
+    BadArgument,
     Forbidden,
     FrameRejected,
     NotFound,
@@ -322,3 +323,40 @@ def test_what_would_be_done_twice_is_sent_once(gateway, client):
 def test_keys_that_a_newer_gateway_adds_do_not_disturb():
     answer = httpx2.Response(200, json={"name": "slim-aam", "version": "0123", "colour": "new"})
     assert read(ModelRef, answer) == ModelRef(name="slim-aam", version="0123")
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "filters", "meant"),
+    [
+        ("search", (), {"scna": "7"}, "scan"),
+        ("count", (), {"labeled": True}, "labelled"),
+        ("count", (), {"orders": "newest"}, None),
+        ("save_search", ("rings",), {"propsal": "p1"}, "proposal"),
+        ("export_table", ("out.csv",), {"smaple": "glass"}, "sample"),
+        ("export_annotations", ("out.ndjson",), {"tag": "ring"}, "tags"),
+        ("export_dataset", ("out.jsonl",), {"spilt": "train"}, None),
+    ],
+)
+def test_an_unknown_filter_is_refused_before_anything_is_sent(
+    gateway, client, monkeypatch, tmp_path, method, arguments, filters, meant
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadArgument, match=f"did you mean {meant!r}" if meant else "filter"):
+        getattr(client, method)(*arguments, **filters)
+    assert gateway.requests == []
+    assert list(tmp_path.glob("out.*")) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda client: client.submit(b"pixels", scna="7"), "scan"),
+        (lambda client: client.annotate(b"pixels", smaple="glass"), "sample"),
+        (lambda client: client.train(recpie="slim-aam"), "recipe"),
+        (lambda client: client.create_key("me", "viewer", proposla="p"), "proposal"),
+    ],
+)
+def test_an_unknown_field_is_refused_before_anything_is_sent(gateway, client, call, meant):
+    with pytest.raises(BadArgument, match=f"did you mean {meant!r}"):
+        call(client)
+    assert gateway.requests == []

@@ -14,25 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from scatterlens_service import ledger
-from support.gateway import npy, picture
+from support.gateway import assert_refused, npy, picture
 
 
 def digest(data: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
-def assert_refused(response, status: int, type_: str) -> dict:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = response.json()
-    assert problem["type"] == type_
-    assert problem["status"] == status
-    assert problem["title"]
-    assert problem["detail"]
-    assert problem["remedy"]
-    assert "Traceback" not in response.text
-    assert "site-packages" not in response.text
-    return problem
 
 
 def test_a_frame_is_kept_before_it_is_acknowledged(service):

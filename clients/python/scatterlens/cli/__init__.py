@@ -106,17 +106,19 @@ def root(
 def main() -> None:
     """Run the command line.
 
-    An error of the product is one line with its remedy: exit code 1, or 2 where a part is missing.
+    An error of the product is one line with its remedy: exit code 1, or 2 where a part is missing
+    or something was asked for that cannot be.
     """
     try:
         app(prog_name="scatterlens")
     except Exception as error:
-        from scatterlens.errors import NotAvailable, ScatterlensError
+        from scatterlens.errors import ApiError, BadArgument, NotAvailable, ScatterlensError
 
         if not isinstance(error, ScatterlensError):
             raise
         typer.secho(f"Error: {error}", err=True, fg="red")
-        sys.exit(2 if isinstance(error, NotAvailable) else 1)
+        invalid = isinstance(error, ApiError) and error.status == 422
+        sys.exit(2 if invalid or isinstance(error, NotAvailable | BadArgument) else 1)
 
 
 def _load(name: str) -> Any:

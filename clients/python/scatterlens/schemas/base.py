@@ -1,9 +1,19 @@
 """What all wire models share."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from scatterlens.spelling import no_such
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -13,9 +23,35 @@ LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Wire(BaseModel):
-    """Base of all wire models: an unknown key is an error, never ignored."""
+    """Base of all wire models: an unknown key is an error that names the nearest known one."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_the_nearest(cls, told: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(told)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            # Only what is unknown here: the models inside have named their own.
+            if not any(_is_unknown(one) for one in found):
+                raise
+            raise ValidationError.from_exception_data(
+                error.title, [_explained(one, tuple(cls.model_fields)) for one in found]
+            ) from None
+
+
+def _is_unknown(error: Any) -> bool:
+    return error["type"] == "extra_forbidden" and len(error["loc"]) == 1
+
+
+def _explained(error: Any, known: tuple[str, ...]) -> InitErrorDetails:
+    kind, told = error["type"], error["msg"]
+    if _is_unknown(error):
+        kind, told = "unknown_field", no_such("field", str(error["loc"][0]), known)
+    said = PydanticCustomError(kind, "{told}", {"told": told})
+    return InitErrorDetails(type=said, loc=error["loc"], input=error["input"])
 
 
 class State(StrEnum):

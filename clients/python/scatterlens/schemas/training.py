@@ -35,7 +35,7 @@ class TrainingRequest(Wire):
     """A training that is asked for: it learns from all labels of the service as they stand when
     a trainer begins, and from simulated frames beside them."""
 
-    recipe: Annotated[str, Field(max_length=100, pattern=r"^slim-[a-z0-9_]+$")] | None = None
+    recipe: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
     """`slim-METHOD`; `scatterlens models methods` lists the methods. None = production's."""
     name: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9_.-]*$")] | None = None
     """Of the line of models; None = that of the recipe."""
