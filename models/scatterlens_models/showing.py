@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
-def progress_bar() -> Progress:
-    """A bar with what is done, its share, and the time that is left."""
+def progress_bar(console: Console | None = None) -> Progress:
+    """A bar with what is done, its share, and the time that is left; on a console of its own it
+    goes away in the end.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:.1f} %"),
         TimeRemainingColumn(),
+        console=console,
+        transient=console is not None,
     )
 
 

@@ -23,6 +23,7 @@ from scatterlens_models.bundle import BundleError
 from scatterlens_service import ledger
 from scatterlens_service.app import create_app
 from scatterlens_service.bundles import read_configured
+from scatterlens_service.homes import HomeError, require_whole
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
@@ -60,13 +61,14 @@ def serve(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    settings = _settings(home)
+    settings = find_settings(home)
     try:
+        require_whole(settings)
         with _ledger(home) as session:
             promoted = ledger.PRODUCTION in ledger.get_aliases(session)
         read_configured(settings, promoted=promoted)
         listener = _listen(host, port)
-    except (BundleError, PortError) as error:
+    except (BundleError, HomeError, PortError) as error:
         errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
         raise typer.Exit(2) from None
     url = _url(host, listener)
@@ -114,7 +116,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _settings(home: Path | None) -> Settings:
+def find_settings(home: Path | None) -> Settings:
+    """Settings of the home that is named, else of the environment."""
     return Settings() if home is None else Settings(home=home.expanduser().resolve())
 
 
@@ -180,7 +183,7 @@ def _start_key(settings: Settings, url: str) -> str:
 @contextmanager
 def _ledger(home: Path | None) -> Iterator[Session]:
     """One transaction on the ledger of a home folder."""
-    settings = _settings(home)
+    settings = find_settings(home)
     migrate(settings.database)
     engine = ledger.open_engine(settings.database)
     try:

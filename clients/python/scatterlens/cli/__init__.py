@@ -43,6 +43,8 @@ _LISTED = {
     "watch": Listed("Send every new complete file of a folder to the gateway."),
     "serve": Listed("Start the gateway with a worker beside it.", "service"),
     "keys": Listed("Create, list and revoke API keys.", "service"),
+    "backup": Listed("Save everything that a home keeps in one archive.", "service"),
+    "restore": Listed("Fill an empty home from a backup.", "service"),
     "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),
     "trainer": Listed("Start a trainer for a gateway that runs elsewhere.", "all"),
     "training": Listed("Have models trained from corrections, and follow them."),
