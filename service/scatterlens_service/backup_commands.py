@@ -10,8 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatterlens_models.showing import progress_bar, shown_on
 from scatterlens_service import backup as backups
 from scatterlens_service.archive import BadArchiveError
-from scatterlens_service.commands import Home, find_settings
-from scatterlens_service.homes import HomeError, be_private, require_ledger, require_whole
+from scatterlens_service.commands import Home
+from scatterlens_service.homes import (
+    HomeError,
+    be_private,
+    find_ledger,
+    find_settings,
+    require_whole,
+)
 
 _SHOWN = 5
 console = Console(highlight=False)
@@ -27,10 +33,8 @@ def backup(
     Exit code 1 if files were damaged or missing already: the archive holds all the others.
     """
     be_private()
-    settings = find_settings(home)
     try:
-        require_whole(settings)
-        require_ledger(settings)
+        settings = find_ledger(home)
         with progress_bar(errors) as bar:
             done = backups.back_up(settings, file, shown_on(bar))
     except (HomeError, backups.CannotBackUpError, OSError, SQLAlchemyError) as error:

@@ -18,13 +18,25 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from scatterlens.connection import Connection, read_connection, write_connection
+from scatterlens.connection import FILE_NAME, Connection, read_connection, write_connection
 from scatterlens_models.bundle import BundleError
 from scatterlens_service import ledger
 from scatterlens_service.app import create_app
 from scatterlens_service.bundles import read_configured
-from scatterlens_service.homes import HomeError, require_whole
-from scatterlens_service.migrations import migrate
+from scatterlens_service.holding import holding_home
+from scatterlens_service.homes import (
+    HomeError,
+    be_private,
+    describe_ledger,
+    find_ledger,
+    find_settings,
+    kind_of_database,
+    mend_rights,
+    require_own_ledger,
+    require_tables,
+    require_whole,
+)
+from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
 from scatterlens_service.training import can_train_here
@@ -61,20 +73,26 @@ def serve(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    be_private()
     settings = find_settings(home)
-    try:
-        require_whole(settings)
-        with _ledger(home) as session:
-            promoted = ledger.PRODUCTION in ledger.get_aliases(session)
-        read_configured(settings, promoted=promoted)
-        listener = _listen(host, port)
-    except (BundleError, HomeError, PortError) as error:
-        errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
-        raise typer.Exit(2) from None
-    url = _url(host, listener)
     with ExitStack() as stack:
+        try:
+            require_whole(settings)
+            # Before anything is read or written: whoever comes second leaves no trace.
+            held = stack.enter_context(holding_home(settings, alone=_is_alone(settings, worker)))
+            mend_rights(settings)
+            with _open(settings) as session:
+                require_own_ledger(settings, session, claim=True)
+                promoted = ledger.PRODUCTION in ledger.get_aliases(session)
+            read_configured(settings, promoted=promoted)
+            listener = _listen(host, port)
+        except (BundleError, HomeError, PortError) as error:
+            errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
+            raise typer.Exit(2) from None
+        url = _url(host, listener)
+        held.tell(url)
         if worker:
-            link = f"{url}/#key={_start_key(settings, url)}"
+            link = _link(url, _start_key(settings, url), settings)
             stack.callback(_start_worker(settings, device).close)
             if can_train_here():
                 stack.callback(_start_trainer(settings).close)
@@ -116,9 +134,24 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def find_settings(home: Path | None) -> Settings:
-    """Settings of the home that is named, else of the environment."""
-    return Settings() if home is None else Settings(home=home.expanduser().resolve())
+def _is_alone(settings: Settings, worker: bool) -> bool:
+    """Gateways over PostgreSQL that keep no worker may share a home, on one machine or many."""
+    return worker or kind_of_database(settings) == "sqlite"
+
+
+def _link(url: str, key: str, settings: Settings) -> str:
+    """What is printed at the start: with the key only where no journal and no log keeps it."""
+    if sys.stdout.isatty() and not _is_container_log():
+        return f"{url}/#key={key}"
+    return f"{url}/  (the key is in {settings.home / FILE_NAME}, for this user alone)"
+
+
+def _is_container_log() -> bool:
+    # What the first process of a container writes is kept, also where it is a terminal.
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat("/proc/1/fd/1"))
+    except OSError:
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -182,11 +215,26 @@ def _start_key(settings: Settings, url: str) -> str:
 
 @contextmanager
 def _ledger(home: Path | None) -> Iterator[Session]:
-    """One transaction on the ledger of a home folder."""
-    settings = find_settings(home)
-    migrate(settings.database)
+    """One transaction on a ledger that exists, after saying which."""
+    try:
+        settings = find_ledger(home)
+        errors.print(f"Ledger: {describe_ledger(settings)}", style="dim", soft_wrap=True)
+        be_private()
+        with _open(settings, new=False) as session:
+            yield session
+    except HomeError as error:
+        errors.print(f"[red]Nothing was done:[/] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _open(settings: Settings, *, new: bool = True) -> Iterator[Session]:
+    """One transaction on a ledger that is brought up to date; only where `new` it may be made."""
     engine = ledger.open_engine(settings.database)
     try:
+        if not new:
+            require_tables(settings, engine)
+        migrate_engine(engine)
         with ledger.writing(engine) as session:
             yield session
     finally:

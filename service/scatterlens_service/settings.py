@@ -1,28 +1,22 @@
 """What an operator may set, read from `SCATTERLENS_*` variables and nowhere else."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-def user_data_folder() -> Path:
-    """Where this user's programs keep their data."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "scatterlens"
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "scatterlens"
+from scatterlens.folders import default_home
 
 
 class Settings(BaseSettings):
     """Settings of gateway and worker; every field has a default that works on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="SCATTERLENS_", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="SCATTERLENS_", extra="forbid", env_ignore_empty=True
+    )
 
-    home: Path = Field(default_factory=user_data_folder)
+    home: Path = Field(default_factory=default_home)
     """Everything kept: database, files, installed bundles."""
     database_url: str | None = None
     """Such as `postgresql://user@host/name`; None = a SQLite file in `home`."""
@@ -76,6 +70,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("home")
+    @classmethod
+    def _whole(cls, value: Path) -> Path:
+        # As the SDK reads it, and the same folder wherever it is looked at from.
+        return value.expanduser().absolute()
 
     @property
     def database(self) -> str:

@@ -1,7 +1,6 @@
 """A served gateway with its interface, and a real Chromium before it."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx2
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from scatterlens.connection import read_connection
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -37,7 +38,7 @@ class Site:
 
     @property
     def link(self) -> str:
-        """What `scatterlens serve` prints."""
+        """What `scatterlens serve` prints to a terminal."""
         return f"{self.url}/#key={self.key}"
 
     def http(self) -> httpx2.Client:
@@ -68,11 +69,13 @@ def serving(home: Path, **settings: str) -> Iterator[Site]:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment)
     try:
         end = time.monotonic() + 60
-        while (found := re.search(r"(http://\S+?)/#key=(\S+)", log.read_text())) is None:
+        while "Scatterlens is ready" not in log.read_text():
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the service did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.1)
-        yield Site(found[1], found[2], home)
+        connection = read_connection(home)
+        assert connection is not None
+        yield Site(connection.url, connection.key or "", home)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

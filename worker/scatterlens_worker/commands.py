@@ -12,6 +12,14 @@ from rich.console import Console
 
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.session import DeviceError
+from scatterlens_service import ledger
+from scatterlens_service.homes import (
+    HomeError,
+    be_private,
+    describe_ledger,
+    require_own_ledger,
+    require_whole,
+)
 from scatterlens_service.ledger import QUEUES
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
@@ -19,6 +27,8 @@ from scatterlens_service.training import can_train_here
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
 from scatterlens_worker.trainer import Trainer, be_nice, train_forever
+
+_log = logging.getLogger(__name__)
 
 
 def worker(
@@ -34,11 +44,12 @@ def worker(
 ) -> None:
     """Annotate frames until stopped; with a broker (SCATTERLENS_REDIS_URL) waits to be rung."""
     _log_to_terminal()
+    be_private()
     settings = Settings()
     try:
-        migrate(settings.database)
+        _open_home(settings)
         runtime = Runtime(settings, device, require_gpu)
-    except (BundleError, DeviceError) as error:
+    except (BundleError, DeviceError, HomeError) as error:
         Console(stderr=True).print(f"[red]The worker cannot start:[/] {error}")
         raise typer.Exit(2) from None
     with runtime:
@@ -69,7 +80,12 @@ def trainer(
             markup=True,
         )
         raise typer.Exit(2)
-    migrate(settings.database)
+    be_private()
+    try:
+        _open_home(settings)
+    except HomeError as error:
+        Console(stderr=True).print(f"[red]The trainer cannot start:[/] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
     be_nice()
     with Trainer(settings) as running:
         _stop_by_signal(running.stop, running.wake)
@@ -81,6 +97,19 @@ def trainer(
             from scatterlens_worker.celery_app import train_by_celery
 
             train_by_celery(running)
+
+
+def _open_home(settings: Settings) -> None:
+    """Say which home is worked for, and that it is one; raises `HomeError`."""
+    require_whole(settings)
+    _log.info("home %s, ledger %s", settings.home, describe_ledger(settings))
+    migrate(settings.database)
+    engine = ledger.open_engine(settings.database)
+    try:
+        with ledger.reading(engine) as session:
+            require_own_ledger(settings, session)
+    finally:
+        engine.dispose()
 
 
 def _log_to_terminal() -> None:

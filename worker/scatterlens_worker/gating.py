@@ -21,6 +21,7 @@ from scatterlens_models.showing import shown_on
 from scatterlens_models.synthetic.shards import BrokenShardError
 from scatterlens_service import ledger, registry
 from scatterlens_service.bundles import load_version
+from scatterlens_service.homes import HomeError, be_private, find_ledger
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.settings import Settings
 
@@ -68,11 +69,17 @@ def gate(
     Exit code 1 if it may not.
     """
     given = {"gate_shards": shards, "gate_manifests": tuple(manifest or ()) or None}
-    settings = Settings().model_copy(
+    out, err = Console(), Console(stderr=True)
+    try:
+        found = find_ledger(None)
+    except HomeError as error:
+        err.print(f"[red]The gate was not run:[/] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    be_private()
+    settings = found.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
     engine = ledger.open_engine(settings.database)
-    out, err = Console(), Console(stderr=True)
     try:
         migrate_engine(engine)
         registry.register_known(settings, engine)

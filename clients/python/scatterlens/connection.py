@@ -2,9 +2,12 @@
 
 import json
 import os
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from scatterlens.errors import AmbiguousService
+from scatterlens.folders import home_folder
+from scatterlens.running import running_in, running_services
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 FILE_NAME = "connection.json"
@@ -18,30 +21,38 @@ class Connection:
     key: str | None = field(default=None, repr=False)
 
 
-def home_folder() -> Path:
-    """Return SCATTERLENS_HOME, or `scatterlens` in the user's data directory."""
-    if home := os.environ.get("SCATTERLENS_HOME"):
-        return Path(home).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "scatterlens"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "scatterlens"
-
-
 def find_connection(url: str | None = None, key: str | None = None) -> Connection:
     """Return the gateway to talk to.
 
     Each of the two is taken from the argument, else from SCATTERLENS_URL / SCATTERLENS_KEY, else
-    from the file that `scatterlens serve` keeps in the home folder. That file's key is used for
-    that file's address only: no key travels to a gateway that did not issue it.
+    from the file that `scatterlens serve` keeps in its home folder: that of SCATTERLENS_HOME or the
+    default one, or, where no service runs there, of the only one that runs on this machine. That
+    file's key is used for that file's address only: no key travels to a gateway that did not issue
+    it.
+
+    Raises:
+        AmbiguousService: several run, none in the default home, and nothing says which is meant.
+
     """
-    served = read_connection(home_folder())
-    url = url or os.environ.get("SCATTERLENS_URL") or (served.url if served else DEFAULT_URL)
+    url = (url or os.environ.get("SCATTERLENS_URL") or "").rstrip("/")
     key = key or os.environ.get("SCATTERLENS_KEY") or None
-    url = url.rstrip("/")
-    if key is None and served and served.url.rstrip("/") == url:
-        key = served.key
+    known = [one for home in _homes(any_service=not url) if (one := read_connection(home))]
+    if not url:
+        url = known[0].url.rstrip("/") if known else DEFAULT_URL
+    if key is None:
+        key = next((one.key for one in known if one.url.rstrip("/") == url), None)
     return Connection(url, key)
+
+
+def _homes(*, any_service: bool) -> list[Path]:
+    """Homes whose connection may be meant, the likeliest first."""
+    home = home_folder()
+    if os.environ.get("SCATTERLENS_HOME") or running_in(home):
+        return [home]
+    running = running_services()
+    if any_service and len(running) > 1:
+        raise AmbiguousService([str(one) for one in running])
+    return [*(one.home for one in running), home]
 
 
 def read_connection(home: Path) -> Connection | None:

@@ -11,6 +11,7 @@ ScatterlensError
 │   └── MissingFile          it is not there                             (also a FileNotFoundError)
 ├── CannotWrite              a file cannot be written                    (also an OSError)
 ├── UnknownAttribute          the model does not know this attribute     (also a LookupError)
+├── AmbiguousService          several services run here, none is named   (also a LookupError)
 ├── NotAvailable              a part that is not installed is needed     (also a RuntimeError)
 └── ApiError                  any other answer that is an error
     ├── NotFound              404                                        (also a LookupError)
@@ -104,6 +105,16 @@ class UnknownAttribute(ScatterlensError, LookupError):
         super().__init__(f"No attribute {attribute!r} in this result. Known: {', '.join(known)}")
         self.attribute = attribute
         self.known = known
+
+
+class AmbiguousService(ScatterlensError, LookupError):
+    """Several services run on this machine and nothing says which one is meant."""
+
+    def __init__(self, services: list[str]):
+        super().__init__(
+            f"Several services run here: {'; '.join(services)}. Say which is meant by --url, or by "
+            "its home in SCATTERLENS_HOME."
+        )
 
 
 class NotAvailable(ScatterlensError, RuntimeError):

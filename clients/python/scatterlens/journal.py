@@ -23,10 +23,10 @@ class Journal:
 
     def __init__(self, path: Path):
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = path.read_bytes() if path.exists() else b""
         self._known = set(_read(text))
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = open(path, "a", encoding="utf-8", opener=_open_private)
         if text and not text.endswith(b"\n"):
             self._stream.write("\n")  # what comes next shall not be joined to a torn line
 
@@ -48,6 +48,10 @@ class Journal:
         self._stream.write(json.dumps(asdict(stamp)) + "\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def journal_path(home: Path, folder: Path, *purpose: object) -> Path:

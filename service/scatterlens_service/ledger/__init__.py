@@ -35,6 +35,7 @@ and ring the bell *after* it.
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
   `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
+- belonging to a home: `read_owner` `put_owner`
 - running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
 - keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
 - logging in: `open_session` `find_session` `end_session` `has_expired_sessions` `clear_sessions`
@@ -122,6 +123,7 @@ from scatterlens_service.ledger.models import (
     put_gate,
     version_before,
 )
+from scatterlens_service.ledger.owner import Owner, put_owner, read_owner
 from scatterlens_service.ledger.progress import COUNTED, ReviewCount, count_review
 from scatterlens_service.ledger.query import (
     BadFilterError,
@@ -277,6 +279,7 @@ __all__ = [
     "NewRun",
     "Not",
     "Order",
+    "Owner",
     "Place",
     "Principal",
     "PromotionRow",
@@ -378,6 +381,7 @@ __all__ = [
     "put_alias",
     "put_gate",
     "put_labels",
+    "put_owner",
     "queue_jobs",
     "queue_old_frames",
     "queue_render",
@@ -386,6 +390,7 @@ __all__ = [
     "queue_run_by_policy",
     "queue_status",
     "queues_to_ring",
+    "read_owner",
     "reading",
     "record_use",
     "refuse_run",

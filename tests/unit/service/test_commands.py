@@ -22,6 +22,7 @@ from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import picture
+from support.serving import serving as start
 
 pytestmark = pytest.mark.timeout(240)  # whole services start; on a busy machine that takes a while
 
@@ -37,18 +38,8 @@ def home(tmp_path, monkeypatch) -> Path:
 @contextmanager
 def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen, str, str]]:
     """A `scatterlens serve` that is ready: process, address, key."""
-    command = [sys.executable, "-m", "scatterlens", "serve", "--home", str(home), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline().decode()
-        found = re.search(r"(http://\S+?)/#key=(\S+)", line)
-        assert found, line
-        yield process, found[1], found[2]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
-        process.stdout.close()
+    with start(home, *options) as site:
+        yield site.process, site.url, site.key
 
 
 def run_keys(home: Path, *arguments: str):
@@ -56,7 +47,7 @@ def run_keys(home: Path, *arguments: str):
 
 
 def test_serve_takes_a_frame_and_answers_it_with_its_own_worker(home):
-    with serving(home, "--port", "0") as (process, url, key):
+    with serving(home) as (process, url, key):
         headers = {"Authorization": f"Bearer {key}"}
         with httpx2.Client(base_url=url, headers=headers, timeout=60) as http:
             sent = http.post("/api/v1/frames", content=picture(1))
@@ -79,9 +70,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_the_second_start_is_quick_and_uses_the_same_key(home):
-    with serving(home, "--port", "0") as (_, _, first):
+    with serving(home) as (_, _, first):
         pass
-    with serving(home, "--port", "0") as (process, _, second):
+    with serving(home) as (process, _, second):
         assert cpu_seconds(process.pid) < 5
     assert second == first
 
@@ -93,9 +84,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_a_revoked_start_key_is_replaced(home):
-    with serving(home, "--port", "0") as (_, _, first):
+    with serving(home) as (_, _, first):
         assert run_keys(home, "revoke", first.split("_")[1]).exit_code == 0
-    with serving(home, "--port", "0") as (_, url, second):
+    with serving(home) as (_, url, second):
         assert second != first
         for key, status in ((first, 401), (second, 200)):
             headers = {"Authorization": f"Bearer {key}"}
@@ -128,6 +119,7 @@ def serve_in_vain(home: Path, *options: str) -> subprocess.CompletedProcess[str]
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path):
+    migrate(Settings(home=tmp_path).database)
     made = run_keys(tmp_path, "create", "--name", "detector", "--role", "viewer")
     assert made.exit_code == 0
     key = made.stdout.strip().splitlines()[-1]
@@ -149,6 +141,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path):
 
 
 def test_a_key_that_cannot_be_is_refused_with_what_can(tmp_path):
+    migrate(Settings(home=tmp_path).database)
     refused = run_keys(tmp_path, "create", "--name", "x", "--role", "viewer", "--scopes", "admin")
     assert refused.exit_code == 2
     assert "results:read" in refused.output
@@ -156,7 +149,7 @@ def test_a_key_that_cannot_be_is_refused_with_what_can(tmp_path):
 
 
 def test_an_open_event_stream_does_not_delay_the_end(home):
-    with serving(home, "--port", "0") as (process, url, key):
+    with serving(home) as (process, url, key):
         headers = {"Authorization": f"Bearer {key}"}
         with httpx2.Client(headers=headers, timeout=40) as http:
             with http.stream("GET", f"{url}/api/v1/events") as stream:

@@ -11,8 +11,8 @@ from rich.text import Text
 from scatterlens.cli import options
 from scatterlens.cli.failures import reason_for
 from scatterlens.client import Client
-from scatterlens.connection import home_folder
 from scatterlens.errors import FrameRejected
+from scatterlens.folders import home_folder
 from scatterlens.journal import Journal, journal_path
 from scatterlens.schemas import SubmittedFrame
 from scatterlens.watching import FolderWatch, Rules
