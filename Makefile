@@ -57,6 +57,9 @@ e2e: .venv/testing.stamp ui  ## A real browser before the real service
 e2e-short: .venv/testing.stamp ui  ## The same without the slow ones
 	$(BIN)/pytest -m "e2e and not slow"
 
+fuzz: .venv/testing.stamp  ## Ask the served API for everything, as its description allows: half an hour
+	SCATTERLENS_TEST_EXAMPLES=100 $(BIN)/pytest tests/contract/test_schemathesis.py
+
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
 
@@ -82,4 +85,4 @@ openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json and the types
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 	$(BIN)/python clients/web/build.py run --silent types
 
-.PHONY: help ui run test lint ui-test unit e2e e2e-short scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages
+.PHONY: help ui run test lint ui-test unit e2e e2e-short fuzz scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages

@@ -18,6 +18,7 @@ from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.catalogue import Shelf
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
+from scatterlens_service.methods import AnswerHead
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.openapi import describe
 from scatterlens_service.registry import register_known
@@ -83,7 +84,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         redoc_url=None,
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown)],
-        middleware=[Middleware(browser.GuardHeaders)],
+        middleware=[Middleware(browser.GuardHeaders), Middleware(AnswerHead)],
     )
     errors.install(app)
     showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)

@@ -1,13 +1,12 @@
 """What a request asks for when it asks for frames: one filter for lists, counts and exports."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 from pydantic import AfterValidator, Field
 
-from scatterlens.schemas import Probability, State
+from scatterlens.schemas import Moment, Probability, State
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.cursors import read_cursor, write_cursor
@@ -51,7 +50,7 @@ def _filter(
     sample: Annotated[Line, Query(description="Part of the sample's name.")] = None,
     since: Since = None,
     until: Annotated[
-        Annotated[datetime, AfterValidator(in_utc)] | None,
+        Annotated[Moment, AfterValidator(in_utc)] | None,
         Query(description="Sent before this time; UTC where no zone is told."),
     ] = None,
     state: Annotated[State | None, Query(description="With the chosen model.")] = None,

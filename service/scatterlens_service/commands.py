@@ -37,6 +37,7 @@ from scatterlens_service.homes import (
     require_whole,
 )
 from scatterlens_service.migrations import migrate_engine
+from scatterlens_service.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
 from scatterlens_service.training import can_train_here
@@ -103,6 +104,7 @@ def serve(
         stopping = threading.Event()
         config = uvicorn.Config(
             create_app(settings, stopping),
+            http=ProblemProtocol,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,

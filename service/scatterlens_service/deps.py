@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request, Security
 from pydantic import AfterValidator
 
+from scatterlens.schemas import Moment
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.auth import identify_caller
@@ -37,7 +38,7 @@ def in_utc(time: datetime) -> datetime:
 
 
 Since = Annotated[
-    Annotated[datetime, AfterValidator(in_utc)] | None,
+    Annotated[Moment, AfterValidator(in_utc)] | None,
     Query(description="Sent or said at this time or later; UTC where no zone is told."),
 ]
 

@@ -37,6 +37,7 @@ from scatterlens_service.ledger import (
     IdempotencyConflictError,
     SearchExistsError,
 )
+from scatterlens_service.methods import allowed_methods
 
 logger = logging.getLogger(__name__)
 
@@ -244,12 +245,18 @@ async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 _FRAMEWORK_REMEDIES = {
+    400: (
+        "bad_body",
+        "The body cannot be read",
+        "Send JSON as UTF-8 (or a form, where one is taken): not nested without end, and no number"
+        " of thousands of digits.",
+    ),
     404: ("not_found", "Nothing is here", "Look up the path in /api/v1/openapi.json."),
     405: ("method_not_allowed", "Method not allowed", "Use a method named in `Allow`."),
 }
 
 
-async def _answer_framework(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     type_, title, remedy = _FRAMEWORK_REMEDIES.get(
@@ -257,7 +264,11 @@ async def _answer_framework(_request: Request, error: Exception) -> JSONResponse
         ("bad_request", phrase, "Compare the request with /api/v1/openapi.json."),
     )
     reason = Reason(type=type_, title=title, detail=f"{error.detail}", remedy=remedy)
-    return problem(reason, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # The framework names the methods of the first route that it meets.
+        headers["Allow"] = ", ".join(allowed_methods(request))
+    return problem(reason, error.status_code, headers)
 
 
 async def _answer_fault(request: Request, error: Exception) -> JSONResponse:

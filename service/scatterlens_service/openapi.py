@@ -1,12 +1,14 @@
 """The description of the API, as it is served and as it is committed in `docs/reference`."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from scatterlens.schemas import Annotation, Event, ExportedLabel, FrameMetadata, Problem
+from scatterlens_service.errors import problem_responses
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -25,9 +27,19 @@ def describe(app: FastAPI) -> dict[str, Any]:
             described = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= described.pop("$defs", {})
             schemas[model.__name__] = described
+        for operation in _operations(document):
+            # Of parameters that it does not know, and of bodies that nobody can read.
+            refusals = problem_responses(*([400, 422] if "requestBody" in operation else [422]))
+            told = {f"{status}": said for status, said in refusals.items()}
+            operation["responses"] = dict(sorted({**told, **operation["responses"]}.items()))
         document["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from methods.values()
 
 
 def to_text(document: dict[str, Any]) -> str:

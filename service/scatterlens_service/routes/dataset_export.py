@@ -8,6 +8,7 @@ from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from starlette.background import BackgroundTask
 
 from scatterlens.schemas import State
 from scatterlens_models.bundle import Bundle
@@ -73,7 +74,12 @@ def export_dataset(
         made = write_manifest(path, model.vocabulary, members, "experiment")
         size = path.stat().st_size
         stream = path.open("rb")  # its content lives on without its name, until it is closed
-    return StreamingResponse(_chunks(stream), media_type=_MEDIA_TYPE, headers=_headers(made, size))
+    return StreamingResponse(
+        _chunks(stream),
+        media_type=_MEDIA_TYPE,
+        headers=_headers(made, size),
+        background=BackgroundTask(stream.close),  # also where nobody reads it
+    )
 
 
 def _members(
@@ -137,6 +143,5 @@ def _headers(made: Manifest, size: int) -> dict[str, str]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    with stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            yield chunk
+    while chunk := stream.read(_CHUNK_BYTES):
+        yield chunk

@@ -16,7 +16,7 @@ from scatterlens_service.wire import to_event
 router = APIRouter(tags=["events"])
 
 _HEARTBEAT_S = 10.0
-EventId = Annotated[int, Query(ge=0, lt=2**63)]
+EventId = Annotated[int, Query(ge=0, le=2**63 - 1)]
 
 
 @router.get(
@@ -34,7 +34,7 @@ async def follow_events(
     gateway: GatewayDep,
     caller: Reader,
     after: EventId | None = None,
-    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**63 - 1)] = None,
 ) -> StreamingResponse:
     """Tell of changes of frames, labels and models, from now on or from after a given event.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from scatterlens.schemas import (
     CandidateIn,
@@ -33,6 +34,15 @@ from scatterlens_service.installing import BadArchiveError, arriving, unpack
 from scatterlens_service.receiving import limit_body, receive_into, storage_problem
 from scatterlens_service.resources import Gateway
 from scatterlens_service.wire_models import to_comparison, to_detail, to_info, to_reannotation
+
+
+class _VersionConvertor(StringConvertor):
+    """A part of an address that may be a version; `GET /models/rollback` asks for no model."""
+
+    regex = "(?!rollback$)[^/]+"
+
+
+register_url_convertor("version", _VersionConvertor())
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -65,14 +75,14 @@ def list_models(gateway: GatewayDep, _caller: Reader) -> list[ModelInfo]:
     ]
 
 
-@router.get("/{version}", responses=problem_responses(401, 403, 404, 422, 500, 503))
+@router.get("/{version:version}", responses=problem_responses(401, 403, 404, 422, 500, 503))
 def read_model(gateway: GatewayDep, _caller: Reader, version: Version) -> ModelDetail:
     """Tell all that is known of a model version: card, figures, gate, history."""
     return _detail(gateway, version)
 
 
 @router.get(
-    "/{version}/report",
+    "/{version:version}/report",
     response_class=Response,
     responses={
         200: {"content": {"text/html": {}}, "description": "One page that needs nothing else"},
@@ -92,7 +102,9 @@ def read_report(gateway: GatewayDep, _caller: Reader, version: Version) -> Respo
     return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
 
 
-@router.get("/{version}/comparison", responses=problem_responses(401, 403, 404, 422, 500, 503))
+@router.get(
+    "/{version:version}/comparison", responses=problem_responses(401, 403, 404, 422, 500, 503)
+)
 def compare_models(
     gateway: GatewayDep,
     caller: Reader,
@@ -180,7 +192,7 @@ def set_candidate(gateway: GatewayDep, _caller: Keeper, said: CandidateIn) -> No
     gateway.shelf.refresh()
 
 
-@router.post("/{version}/promote", responses=_REFUSALS)
+@router.post("/{version:version}/promote", responses=_REFUSALS)
 def promote_model(
     gateway: GatewayDep, caller: Keeper, version: Version, said: PromoteIn
 ) -> ModelDetail:
@@ -215,7 +227,7 @@ def promote_model(
     return _changed(gateway, version)
 
 
-@router.post("/{version}/annotate", status_code=202, responses=_REFUSALS)
+@router.post("/{version:version}/annotate", status_code=202, responses=_REFUSALS)
 def annotate_old_frames(
     gateway: GatewayDep, caller: Keeper, version: Version, wanted: OldFrames
 ) -> Reannotation:

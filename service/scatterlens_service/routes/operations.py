@@ -61,7 +61,7 @@ def list_jobs(
 def retry_job(
     gateway: GatewayDep,
     _caller: Admin,
-    job_id: Annotated[int, Path(ge=1, lt=2**63, description="As `GET /jobs` lists it.")],
+    job_id: Annotated[int, Path(ge=1, le=2**63 - 1, description="As `GET /jobs` lists it.")],
 ) -> JobInfo:
     """Queue a failed or quarantined job anew, with all its attempts forgiven."""
     retried = _retry(gateway, [job_id])

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from scatterlens_service.app import create_app
+from scatterlens_service.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import Service, make_key
@@ -51,7 +52,9 @@ def service(open_service) -> Service:
 def live(service) -> Iterator[str]:
     """Address of a second gateway over the same home, behind a real server: for streams."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(service.settings), port=0, log_level="warning")
+        uvicorn.Config(
+            create_app(service.settings), http=ProblemProtocol, port=0, log_level="warning"
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

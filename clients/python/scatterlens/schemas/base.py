@@ -1,10 +1,13 @@
 """What all wire models share."""
 
+import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -17,6 +20,17 @@ from scatterlens.spelling import no_such
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _is_written(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError("a time is written like 2026-11-30T12:00:00Z, not as a number")
+    return value
+
+
+_NUMBER = re.compile(r"\s*[-+]?[\d._]+([eE][-+]?\d+)?\s*")
+Moment = Annotated[datetime, BeforeValidator(_is_written)]
+"""A time that somebody tells; a bare number would be seconds of one epoch or another."""
 AttributeId = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 LINE = r"^[^\x00-\x1f\x7f]*$"
 """One line of text: control characters belong in no name (and no database takes a NUL)."""

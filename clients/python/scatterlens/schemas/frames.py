@@ -25,7 +25,7 @@ class FrameMetadata(Wire):
 
     sample: Annotated[str, Field(max_length=500, pattern=LINE)] | None = None
     scan: Annotated[str, Field(max_length=200, pattern=LINE)] | None = None
-    frame_number: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    frame_number: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
     technique: Annotated[str, Field(max_length=50, pattern=LINE)] | None = None
     beamline: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
     proposal: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None

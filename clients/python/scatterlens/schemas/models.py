@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scatterlens.schemas.base import LINE, Finite, Wire
+from scatterlens.schemas.base import LINE, Finite, Moment, Wire
 
 
 class AttributeInfo(Wire):
@@ -161,7 +161,7 @@ Version = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 class OldFrames(Wire):
     """Which frames of the past are meant; empty fields do not narrow."""
 
-    since: datetime | None = None
+    since: Moment | None = None
     """Sent at this time or later; UTC where no zone is told."""
     proposal: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
     beamline: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None

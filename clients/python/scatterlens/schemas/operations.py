@@ -97,7 +97,7 @@ class JobPage(Wire):
     next_cursor: str | None = None
 
 
-JobId = Annotated[int, Field(ge=1, lt=2**63)]
+JobId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class RetryIn(Wire):
