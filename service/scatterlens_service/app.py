@@ -1,5 +1,6 @@
 """The application: its parts put together."""
 
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 
 from scatterlens_models.decoding import DecodeChild
 from scatterlens_service import browser, errors, ledger
+from scatterlens_service.access_log import AccessLog
 from scatterlens_service.admission import Admission
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import open_bell
@@ -52,7 +54,10 @@ from scatterlens_service.routes import (
 from scatterlens_service.settings import Settings
 from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.sweeping import sweep_forever
+from scatterlens_service.troubles import Troubles
 from scatterlens_service.understanding import refuse_unknown
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "/api/v1"
 _DESCRIPTION = """Send detector frames, get the probability of each attribute and where it was seen.
@@ -84,7 +89,11 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         redoc_url=None,
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown)],
-        middleware=[Middleware(browser.GuardHeaders), Middleware(AnswerHead)],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(browser.GuardHeaders),
+            Middleware(AnswerHead),
+        ],
     )
     errors.install(app)
     showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)
@@ -143,4 +152,5 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             similar=SimilarFrames(engine),
             admission=Admission(settings, engine, blobs),
             attendance=attendance,
+            troubles=Troubles(_log),
         )

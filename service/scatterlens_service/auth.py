@@ -13,6 +13,7 @@ from fastapi.security import (
 )
 
 from scatterlens_service import ledger
+from scatterlens_service.access_log import note_caller
 from scatterlens_service.errors import ForbiddenError, UnauthenticatedError
 from scatterlens_service.resources import Gateway
 
@@ -81,6 +82,7 @@ def identify_caller(
             "Use a key of the same role that is bound to no proposal and no beamline.",
         )
     gateway.attendance.note(principal)
+    note_caller(request.scope, principal.key_id)
     return principal
 
 

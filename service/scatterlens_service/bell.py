@@ -7,6 +7,7 @@ from typing import Protocol
 from celery import Celery
 
 from scatterlens_service.ledger import TRAIN
+from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class CeleryBell:
         self._app.close()
 
     def _send_forever(self) -> None:
+        troubles = Troubles(_log)
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._waiting or self._closed)
@@ -87,7 +89,9 @@ class CeleryBell:
                 task = TRAIN_TASK if queue == TRAIN else DRAIN_TASK
                 self._app.send_task(task, queue=queue, retry=False)
             except Exception as error:  # whatever it is, the sweep rings again
-                _log.warning("could not ring %s: %s", queue, error)
+                troubles.meet("the broker", f"workers cannot be rung: {error}")
+            else:
+                troubles.end("the broker")
 
 
 def open_bell(redis_url: str | None) -> Bell:

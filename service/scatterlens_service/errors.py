@@ -17,7 +17,9 @@
 Errors of the ledger and the blob store carry no HTTP; `_DOMAIN` says what each becomes here.
 """
 
+import errno
 import logging
+import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -170,14 +172,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _answer_refusal)
     for error in _DOMAIN:
         app.add_exception_handler(error, _answer_domain)
+    app.add_exception_handler(OSError, _answer_os_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_framework)
     app.add_exception_handler(Exception, _answer_fault)
 
 
-async def _answer_refusal(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
+    if error.status in _OPERATORS:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        _note(request, error.reason.type, f"{error.reason.title}: {error.reason.detail}{cause}")
     return problem(error.reason, error.status, error.headers, **error.more)
 
 
@@ -213,14 +219,56 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
 """Status, type, title and remedy of errors that come from below."""
 
 
-async def _answer_domain(_request: Request, error: Exception) -> JSONResponse:
+_OPERATORS = (503, 507)
+"""Refusals that their operator should hear of: once, however many requests meet them."""
+
+
+async def _answer_domain(request: Request, error: Exception) -> JSONResponse:
     status, type_, title, remedy = next(_DOMAIN[c] for c in type(error).__mro__ if c in _DOMAIN)
     if status < 500:
         return problem(Reason(type=type_, title=title, detail=f"{error}", remedy=remedy), status)
+    if is_full(error):
+        return await _answer_full(request, error)
     # What a database or a disk says may hold paths and statements: it belongs in the log.
-    logger.error("%s: %s", title, error)
+    _note(request, type_, f"{title}: {error}")
     reason = Reason(type=type_, title=title, detail=f"{title}.", remedy=remedy)
     return problem(reason, status, {"Retry-After": "2"} if status == 503 else None)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether something could not be written because there was no room, of whatever layer."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    cause = getattr(error, "orig", None)
+    told = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return told or getattr(cause, "sqlstate", None) == "53100"
+
+
+def _note(request: Request, name: str, said: str) -> None:
+    # Before the service is up there is nothing to note it in.
+    gateway = getattr(request.state, "gateway", None)
+    if gateway is None:
+        logger.error("%s", said)
+    else:
+        gateway.troubles.meet(name, said)
+
+
+async def _answer_full(request: Request, error: Exception) -> JSONResponse:
+    _note(request, "disk_full", f"The disk is full: {error}")
+    reason = Reason(
+        type="disk_full",
+        title="The disk is full",
+        detail="Nothing was kept of this request.",
+        remedy="Send it again later; the operator has to make room on the disk of the service.",
+    )
+    return problem(reason, 507, {"Retry-After": "30"})
+
+
+async def _answer_os_error(request: Request, error: Exception) -> JSONResponse:
+    if is_full(error):
+        return await _answer_full(request, error)
+    logger.error("%s failed", request.method, exc_info=error)
+    return await _answer_fault(request, error)
 
 
 async def _answer_nobody(_request: Request, _error: Exception) -> Response:

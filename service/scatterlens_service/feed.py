@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from scatterlens_service import ledger
+from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
@@ -27,6 +28,7 @@ class EventFeed:
         self._stopping = stopping
         self._on_models = on_models
         """Called off the event loop where the models changed, before anybody is woken."""
+        self._troubles = Troubles(_log)
         self._changed = asyncio.Event()
         self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.newest = 0
@@ -78,8 +80,9 @@ class EventFeed:
                 if any(row.kind == "model" for row in rows):
                     await run_in_threadpool(self._on_models)
             except SQLAlchemyError as error:
-                _log.warning("events could not be read, trying again: %s", error)
+                self._troubles.meet("events", f"events cannot be read, trying again: {error}")
                 continue
+            self._troubles.end("events")
             if not rows:
                 continue
             self.newest = rows[-1].id

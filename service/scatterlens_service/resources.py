@@ -15,6 +15,7 @@ from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
 from scatterlens_service.settings import Settings
 from scatterlens_service.similar import SimilarFrames
+from scatterlens_service.troubles import Troubles
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Gateway:
     similar: SimilarFrames
     admission: Admission
     attendance: Attendance
+    troubles: Troubles
+    """What requests met that did not work."""
 
     @property
     def catalogue(self) -> Catalogue:

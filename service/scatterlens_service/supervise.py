@@ -5,6 +5,8 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
+from scatterlens_service.troubles import Troubles
+
 _log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
@@ -57,13 +59,16 @@ class Supervisor:
         )
 
     def _watch(self) -> None:
+        troubles = Troubles(_log)
         while True:
             code = self._process.wait()
             if self._process.stdin is not None:
                 self._process.stdin.close()
             if self._closing.is_set():
                 return
-            _log.warning("%s ended with code %d, starting another", self._command[2], code)
+            # One that ends again and again is said once, until it stays.
+            what = self._command[2]
+            troubles.meet(what, f"{what} ended with code {code}, starting another")
             self._closing.wait(_PAUSE_SECONDS)
             with self._lock:
                 if self._closing.is_set():

@@ -17,6 +17,7 @@ from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
+from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def sweep_forever(
 ) -> None:
     """Sweep every `settings.sweep_seconds` until `stop`; a database that is away is waited for."""
     trimmed = float("-inf")
+    troubles = Troubles(_log)
     while not stop.wait(settings.sweep_seconds):
         try:
             sweep_once(engine, bell, settings)
@@ -70,4 +72,6 @@ def sweep_forever(
                 if removed:
                     _log.info("%d rendered files removed, as nobody used them lately", removed)
         except (SQLAlchemyError, OSError) as error:
-            _log.warning("sweep failed, trying again: %s", error)
+            troubles.meet("the sweep", f"the sweep failed, trying again: {error}")
+        else:
+            troubles.end("the sweep")

@@ -4,6 +4,7 @@ Redis may lose, double or delay a message, and nothing happens but a look at the
 a second of waiting for the sweep. The settings are those that were measured against `kill -9`.
 """
 
+import logging
 import threading
 from typing import Any
 
@@ -15,9 +16,12 @@ from kombu.connection import Connection
 
 from scatterlens_service.bell import DRAIN_TASK, TRAIN_TASK
 from scatterlens_service.ledger import TRAIN
+from scatterlens_service.troubles import Troubles
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 from scatterlens_worker.trainer import Trainer, train_forever
+
+_log = logging.getLogger(__name__)
 
 _LOOK_ANYWAY_SECONDS = 60.0
 """A trainer that nobody rings looks for work so often."""
@@ -40,10 +44,17 @@ def create_app(runtime: Runtime) -> Celery:
     onnxruntime's threads and CUDA do not survive a fork, so there is none.
     """
     app = _new_app(runtime.settings.redis_url)
+    troubles = Troubles(_log)
 
     def drain_and_ring() -> None:
         """Drain the queue of the message; ring again where the time did not suffice."""
-        if drain(runtime) and not runtime.stop.is_set():
+        try:
+            left = drain(runtime)
+        except Exception:  # the message is done with: the sweep rings again for what waits
+            troubles.meet("the drain", "the drain failed, trying again", trace=True)
+            return
+        troubles.end("the drain")
+        if left and not runtime.stop.is_set():
             runtime.bell.ring("annotate.live")
 
     app.task(name=DRAIN_TASK)(drain_and_ring)

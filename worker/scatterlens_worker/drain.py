@@ -137,7 +137,9 @@ def _draw_for_a_person(runtime: Runtime) -> None:
         with _held(runtime, jobs):
             _decide_all(runtime, jobs)
     except OSError as error:
-        _log.warning("a drawing waits, the frames go on: %s", error)
+        runtime.troubles.meet("drawings", f"a drawing waits, the frames go on: {error}")
+    else:
+        runtime.troubles.end("drawings")
 
 
 def _decode(runtime: Runtime, job: LeasedJob) -> Frame | None:

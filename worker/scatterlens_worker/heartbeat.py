@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens_service import ledger
+from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
@@ -70,18 +71,23 @@ class Heartbeat:
             _log.warning("could not say goodbye: %s", error)
 
     def _beat_forever(self) -> None:
+        troubles = Troubles(_log)
         while True:
             held = self._held
             longest = self._longest_seconds or LONGEST_BATCH_SECONDS
             if held and time.monotonic() - self._held_since > longest:
-                _log.error("a batch of %d hangs; giving up its leases", len(held))
+                troubles.meet("a batch", f"a batch of {len(held)} hangs; giving up its leases")
                 held = ()
+            else:
+                troubles.end("a batch")
             try:
                 with ledger.writing(self._engine) as session:
                     kept = ledger.heartbeat(session, self._report(), held, self._lease_seconds)
                 if kept < len(held) and held is self._held:
                     self.lost.set()
             except SQLAlchemyError as error:
-                _log.warning("heartbeat failed, trying again: %s", error)
+                troubles.meet("the heartbeat", f"no sign of life is written down: {error}")
+            else:
+                troubles.end("the heartbeat")
             if self._stop.wait(self._every_seconds):
                 return

@@ -1,5 +1,6 @@
 """What a worker process holds: decode child, ledger, blobs, sessions."""
 
+import logging
 import os
 import secrets
 import socket
@@ -14,8 +15,11 @@ from scatterlens_service import ledger
 from scatterlens_service.bell import open_bell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.settings import Settings
+from scatterlens_service.troubles import Troubles
 from scatterlens_worker.heartbeat import Heartbeat
 from scatterlens_worker.shelf import ModelShelf
+
+_log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -33,6 +37,8 @@ class Runtime:
         self.device: Device = device
         self.require_gpu = require_gpu
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.troubles = Troubles(_log)
+        """What does not work for a while."""
         self.stop = threading.Event()
         """Set: finish what is begun, take nothing new."""
         # First of all: the child must not inherit threads or connections of what follows.

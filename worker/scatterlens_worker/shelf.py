@@ -132,7 +132,8 @@ class ModelShelf:
         return session
 
     def _refuse(self, version: str, error: Exception) -> None:
-        _log.error("model %s refused, the others go on: %s", version, error)
         self._tried[version] = time.monotonic()
-        why = f"{error}".replace(str(self._settings.home), "the data folder")
-        self.refused = {**self.refused, version: why[:500]}
+        why = f"{error}".replace(str(self._settings.home), "the data folder")[:500]
+        if self.refused.get(version) != why:  # it is tried again and again
+            _log.error("model %s refused, the others go on: %s", version, error)
+        self.refused = {**self.refused, version: why}

@@ -33,6 +33,7 @@ from scatterlens_models.vocabulary import UnknownVocabularyError
 from scatterlens_service import ledger, registry
 from scatterlens_service.ledger import LeasedRun, Verdict
 from scatterlens_service.settings import Settings
+from scatterlens_service.troubles import Troubles
 from scatterlens_worker.gating import UNMEASURED, gate_version
 from scatterlens_worker.heartbeat import Heartbeat
 from scatterlens_worker.results import to_json
@@ -89,13 +90,17 @@ class Trainer:
 
 def train_forever(trainer: Trainer, look_seconds: float = _LOOK_SECONDS) -> None:
     """Train whatever is queued until `trainer.stop`; survives a database or disk away."""
+    troubles = Troubles(_log)
     while not trainer.stop.is_set():
         try:
-            if train_one(trainer):
-                continue
+            while train_one(trainer):
+                if trainer.stop.is_set():
+                    return
         except Exception:
-            _log.exception("training failed, trying again")
+            troubles.meet("training", "training failed, trying again", trace=True)
             trainer.stop.wait(_RECOVERY_SECONDS)
+        else:
+            troubles.end("training")
         trainer.wake.wait(look_seconds)
         trainer.wake.clear()
 
@@ -136,6 +141,7 @@ def _follow(trainer: Trainer, leased: LeasedRun, job: TrainingJob, folder: Path)
     """Listen to a process until it ends, its lease is lost, or the trainer stops."""
     recorded = told = float("-inf")
     stage, waiting = None, None
+    troubles = Troubles(_log)
     while not job.has_ended:
         if trainer.heartbeat.lost.is_set():
             _log.warning("run %s is no longer ours: its process is ended", leased.run_id)
@@ -164,7 +170,9 @@ def _follow(trainer: Trainer, leased: LeasedRun, job: TrainingJob, folder: Path)
         try:
             _record(trainer, leased, waiting, folder, tell)
         except SQLAlchemyError as error:
-            _log.warning("progress of %s was not recorded: %s", leased.run_id, error)
+            troubles.meet("progress", f"progress of {leased.run_id} is not recorded: {error}")
+        else:
+            troubles.end("progress")
         waiting = None
     _log.error("the process of %s died: %s", leased.run_id, job.death())
     with ledger.writing(trainer.engine) as session:
@@ -202,6 +210,7 @@ def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -
             ledger.refuse_run(session, leased, _unregistered(error))
         return
     content = {**result.model_dump(), "version": version}
+    troubles = Troubles(_log)
     while not trainer.stop.is_set():
         try:
             with ledger.writing(trainer.engine) as session:
@@ -210,7 +219,7 @@ def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -
             return
         except SQLAlchemyError as error:
             # Hours of work are not begun again because a database is away for a while.
-            _log.warning("the end of %s was not recorded, trying again: %s", leased.run_id, error)
+            troubles.meet("the end", f"the end of {leased.run_id} cannot be recorded: {error}")
             trainer.stop.wait(_RECOVERY_SECONDS)
 
 
