@@ -85,4 +85,7 @@ openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json and the types
 	UPDATE_OPENAPI=1 $(BIN)/pytest -q tests/contract/test_openapi.py
 	$(BIN)/python clients/web/build.py run --silent types
 
-.PHONY: help ui run test lint ui-test unit e2e e2e-short fuzz scenario loop chaos bench-path bench-synth bench-train bench-browser openapi system-packages
+settings: .venv/serving.stamp  ## Write every setting into compose, the env example and the page anew
+	$(BIN)/python -m scatterlens_service.settings_files
+
+.PHONY: help ui run test lint ui-test unit e2e e2e-short fuzz scenario loop chaos bench-path bench-synth bench-train bench-browser openapi settings system-packages

@@ -13,20 +13,24 @@ class Settings(BaseSettings):
     """Settings of gateway and worker; every field has a default that works on one machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SCATTERLENS_", extra="forbid", env_ignore_empty=True
+        env_prefix="SCATTERLENS_",
+        extra="forbid",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
     )
 
     home: Path = Field(default_factory=default_home)
     """Everything kept: database, files, installed bundles."""
     database_url: str | None = None
-    """Such as `postgresql://user@host/name`; None = a SQLite file in `home`."""
+    """Such as `postgresql://user@host/name`; empty: a SQLite file in the home."""
     redis_url: str | None = None
-    """Celery broker that rings workers; None = embedded, the worker polls."""
+    """Celery broker that rings workers; empty: workers look for work themselves."""
     active_models: Annotated[tuple[str, ...], NoDecode] = ()
     """Bundle names, comma-separated; each frame gets one job for each, the first is production.
     Empty = the default bundle."""
 
     max_body_bytes: int = Field(default=256 * 2**20, gt=0)
+    """Bytes of the largest request that brings frames."""
     max_bundle_bytes: int = Field(default=2**30, gt=0)
     """Bytes of a bundle that is sent for registration, packed and unpacked."""
     max_frames: int = Field(default=1000, gt=0)
@@ -41,13 +45,22 @@ class Settings(BaseSettings):
     """Bytes of pixels, profiles and gradient maps beyond which those that nobody used for longest
     are removed; they are computed anew when they are asked for."""
 
+    retain_raw_days: float = Field(default=0.0, ge=0)
+    """Days after which the file of a frame that nobody labelled is removed; 0 = never."""
+    retain_preview_days: float = Field(default=0.0, ge=0)
+    """The same for its preview, which pictures of it are made from."""
+    retain_map_days: float = Field(default=0.0, ge=0)
+    """The same for the maps of what models saw where; probabilities and tags stay."""
+
     session_hours: float = Field(default=168.0, gt=0)
     """How long a browser stays logged in; never longer than the key that it logged in by."""
 
     lease_seconds: float = Field(default=10.0, gt=0)
     """How long a silent worker keeps its jobs."""
     heartbeat_seconds: float = Field(default=3.0, gt=0)
+    """How often a worker says that it lives; well below `lease_seconds`."""
     sweep_seconds: float = Field(default=1.0, gt=0)
+    """How often a gateway looks for what was forgotten."""
     ring_after_seconds: float = Field(default=2.0, gt=0)
     """Age of a queued job at which workers are rung again."""
     poll_seconds: float = Field(default=0.1, gt=0)

@@ -1,6 +1,7 @@
 """The deployment files, read as their programs read them: there is no Docker engine in CI."""
 
 import configparser
+import io
 import re
 import shlex
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from dotenv import dotenv_values
 
 from scatterlens_service.commands import serve
 from scatterlens_service.settings import Settings
+from scatterlens_service.settings_files import files_as_they_should_be
 from scatterlens_worker.commands import trainer, worker
 
 ROOT = Path(__file__).parents[3]
@@ -89,10 +92,10 @@ def test_only_the_gateway_is_reachable_and_only_from_this_machine(compose):
     assert compose["networks"]["inside"]["internal"] is True
 
 
-def test_compose_sets_only_settings_that_exist_and_runs_only_commands_that_exist(compose):
+def test_compose_hands_on_every_setting_and_runs_only_commands_that_exist(compose):
     for name in OURS:
         service = compose["services"][name]
-        assert set(service["environment"]) <= SETTINGS
+        assert set(service["environment"]) == SETTINGS
         require_runnable(service["command"])
 
 
@@ -174,10 +177,53 @@ def test_there_are_units_for_one_machine_and_for_many():
     ]
 
 
-def test_the_example_names_only_settings_that_exist():
+def test_the_example_and_the_page_name_every_setting():
     text = (ROOT / "deploy" / "env.example").read_text()
     named = set(re.findall(r"^#?(SCATTERLENS_\w+)=", text, flags=re.MULTILINE))
-    assert named - {"SCATTERLENS_PORT"} <= SETTINGS
+    assert named - {"SCATTERLENS_PORT"} == SETTINGS
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
+    assert set(re.findall(r"^\| `(SCATTERLENS_\w+)`", page, flags=re.MULTILINE)) == SETTINGS
+
+
+def test_settings_are_written_from_their_list():
+    wanted = files_as_they_should_be(ROOT)
+    assert {p: p.read_text() for p in wanted} == wanted, "write them anew: `make settings`"
+
+
+def test_every_setting_says_what_it_means():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_example_as_it_is_changes_nothing(tmp_path, monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    shown = re.sub(
+        r"^#(SCATTERLENS_\w+=)", r"\1", (ROOT / "deploy" / "env.example").read_text(), flags=re.M
+    )
+    told = dotenv_values(stream=io.StringIO(shown))
+    for name, value in told.items():
+        if name in SETTINGS and value is not None:
+            monkeypatch.setenv(name, value)
+    said, plain = Settings(), Settings.model_construct()
+    for name in Settings.model_fields:
+        if name != "home":
+            assert getattr(said, name) == getattr(plain, name), name
+
+
+def test_a_setting_that_compose_hands_on_empty_is_not_set(monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.setenv(name, "")
+    settings = Settings()
+    assert settings.gate_shards is None
+    assert settings.max_queue == 100_000
+    assert settings.redis_url is None
+
+
+def test_nothing_that_is_built_or_installed_here_goes_into_an_image():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    # The last line that fits a path decides.
+    assert "**/node_modules" in ignored[max(i for i, one in enumerate(ignored) if one[0] == "!") :]
+    assert "service/scatterlens_service/static" in ignored
 
 
 def test_redis_keeps_messages_on_disk_and_refuses_rather_than_forgets():
