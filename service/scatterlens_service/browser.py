@@ -30,10 +30,20 @@ router = APIRouter(include_in_schema=False)
 
 def show_page() -> Response:
     """Give the interface; it reads in the address which of its pages is meant."""
-    index = _FOLDER / "index.html"
-    if not index.exists():
+    return _page("index.html")
+
+
+def _page(name: str) -> Response:
+    path = _FOLDER / name
+    if not path.exists():
         return HTMLResponse(_NOT_BUILT, status_code=503)
-    return FileResponse(index, headers={"Cache-Control": "no-cache"})
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/docs")
+def show_reference() -> Response:
+    """Give the page on which the API is read and tried."""
+    return _page("docs.html")
 
 
 for _address in ("/", *(f"/{page}" for page in _PAGES), *(f"/{page}/{{rest}}" for page in _PAGES)):
