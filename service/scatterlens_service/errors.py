@@ -275,7 +275,14 @@ async def _answer_nobody(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)  # the client went away while it was sending
 
 
-async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
+_AS_JSON = "Send the body as JSON, with `Content-Type: application/json` (curl: `--json '{...}'`)."
+
+
+def _is_json(request: Request) -> bool:
+    return "json" in request.headers.get("content-type", "")
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The offending input is not repeated: it may be long, or secret.
     places = [
@@ -287,7 +294,9 @@ async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
         type="invalid_request",
         title="The request is not valid",
         detail=f"{said}.",
-        remedy="Correct these values; /api/v1/openapi.json says what each may be.",
+        remedy=_AS_JSON
+        if any(place["where"] == "body" for place in places) and not _is_json(request)
+        else "Correct these values; /api/v1/openapi.json says what each may be.",
     )
     return problem(reason, 422, errors=places)
 

@@ -30,6 +30,28 @@ _REFUSALS: dict[str, type[ProblemError]] = {
 }
 
 
+class AllRefusedError(InvalidError):
+    """Every file of a form was refused: `items` says why each."""
+
+    def __init__(self, verdicts: Sequence[ProblemError], items: Sequence[SubmittedFrame]) -> None:
+        first = verdicts[0].reason
+        super().__init__(
+            *(first.type, first.title, first.detail, first.remedy)
+            if len(verdicts) == 1
+            else (
+                "all_refused",
+                "Every file was refused",
+                f"None of {len(verdicts)} files was taken. The first: {first.title}."
+                f" {first.detail}",
+                "Look at the `error` of each of the `items`.",
+            ),
+            items=[item.model_dump(mode="json") for item in items],
+        )
+        statuses = {verdict.status for verdict in verdicts}
+        if len(statuses) == 1:
+            self.status = statuses.pop()
+
+
 @dataclass(frozen=True)
 class ReceivedFile:
     """A file on the spool, complete but not yet kept."""
@@ -75,13 +97,19 @@ def take_in_one(gateway: Gateway, intake: Intake, file: ReceivedFile) -> list[Su
 def take_in(
     gateway: Gateway, intake: Intake, files: Sequence[ReceivedFile]
 ) -> list[SubmittedFrame]:
-    """Vet, keep and record files; one that is refused is an item with its error."""
+    """Vet, keep and record files; one that is refused is an item with its error.
+
+    Raises:
+        AllRefusedError: every one of them is.
+    """
     accepted: list[tuple[ReceivedFile, list[ledger.NewFrame]]] = []
     refused: list[SubmittedFrame] = []
+    verdicts: list[ProblemError] = []
     for file in files:
         try:
             accepted.append((file, _vet(gateway, intake, file)))
         except ProblemError as error:
+            verdicts.append(error)
             refused.append(
                 SubmittedFrame(
                     filename=file.filename,
@@ -91,6 +119,8 @@ def take_in(
                     error=error.reason,
                 )
             )
+    if verdicts and not accepted:
+        raise AllRefusedError(verdicts, refused)
     return _record(gateway, intake, accepted) + refused
 
 

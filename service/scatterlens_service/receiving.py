@@ -19,6 +19,7 @@ from scatterlens_service.errors import (
     StalledError,
     StorageError,
     TooLargeError,
+    UnsupportedError,
 )
 
 _SILENCE_SECONDS = 60.0
@@ -66,6 +67,18 @@ def _too_large(max_bytes: int) -> TooLargeError:
         f"The service takes at most {max_bytes:,} bytes in one request.",
         "Compress the frame losslessly, split the stack, or raise SCATTERLENS_MAX_BODY_BYTES.",
     )
+
+
+def refuse_url_encoded(request: Request, right: str) -> None:
+    """Refuse what `curl -d @FILE` sends: it has left out bytes of the file, without a word."""
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise UnsupportedError(
+            "url_encoded",
+            "The file came as the fields of a web form",
+            "`curl -d @FILE` and `--data` leave line ends and NUL bytes out: what arrived need not"
+            " be the file.",
+            f"Send the file as it is: `{right}`.",
+        )
 
 
 async def receive_into(spool: Spool, chunks: AsyncIterator[bytes]) -> None:

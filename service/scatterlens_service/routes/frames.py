@@ -28,6 +28,7 @@ from scatterlens_service.receiving import (
     limit_body,
     read_sha256,
     receive_into,
+    refuse_url_encoded,
     storage_problem,
 )
 from scatterlens_service.resources import Gateway
@@ -126,8 +127,10 @@ async def submit_frames(
 ) -> Submission:
     """Take a file (raw body) or several (multipart); an answer of 202 means they are kept.
 
-    In multipart, one refused file does not refuse the others: its item carries the error.
+    In multipart, one refused file does not refuse the others: its item carries the error. Where
+    all are refused the answer is an error too, with the same `items`.
     """
+    refuse_url_encoded(request, f'curl -F file=@FILE -H "Authorization: Bearer $KEY" {request.url}')
     body = limit_body(request, gateway.settings.max_body_bytes)
     selection = read_selection(frames)
     asked = None if model is None else find_model(gateway, model)
@@ -146,7 +149,7 @@ async def submit_frames(
     else:
         name = filename or filename_in(request.headers.get("content-disposition"))
         items = await _take_body(gateway, body, intake(metadata=_check_metadata(told)), name)
-    if all(item.duplicate or item.error for item in items):
+    if all(item.duplicate for item in items):
         response.status_code = 200
     return Submission(items=items)
 

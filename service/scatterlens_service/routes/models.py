@@ -31,7 +31,12 @@ from scatterlens_service.errors import (
     problem_responses,
 )
 from scatterlens_service.installing import BadArchiveError, arriving, unpack
-from scatterlens_service.receiving import limit_body, receive_into, storage_problem
+from scatterlens_service.receiving import (
+    limit_body,
+    receive_into,
+    refuse_url_encoded,
+    storage_problem,
+)
 from scatterlens_service.resources import Gateway
 from scatterlens_service.wire_models import to_comparison, to_detail, to_info, to_reannotation
 
@@ -129,7 +134,7 @@ def compare_models(
     status_code=201,
     responses={
         200: {"model": ModelDetail, "description": "It was registered already"},
-        **problem_responses(401, 403, 408, 409, 413, 422, 500, 503, 507),
+        **problem_responses(401, 403, 408, 409, 413, 415, 422, 500, 503, 507),
     },
     openapi_extra={"requestBody": _ZIP},
 )
@@ -147,6 +152,11 @@ async def register_model(
     ] = False,
 ) -> ModelDetail:
     """Take in a bundle: a zip file of its folder. It is verified, and nothing else changes."""
+    refuse_url_encoded(
+        request,
+        'curl --data-binary @ZIP -H "Content-Type: application/zip"'
+        f' -H "Authorization: Bearer $KEY" {request.url}',
+    )
     body = limit_body(request, gateway.settings.max_bundle_bytes)
     with ExitStack() as stack:
         try:

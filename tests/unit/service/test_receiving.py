@@ -373,3 +373,44 @@ def wait_until(condition) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.02)
+
+
+def test_a_form_whose_every_file_is_refused_is_an_error_and_says_why_each(service):
+    files = [("file", ("a.npy", b"no")), ("file", ("b.npy", b"neither"))]
+    problem = assert_refused(service.http.post("/api/v1/frames", files=files), 415, "all_refused")
+    assert [item["filename"] for item in problem["items"]] == ["a.npy", "b.npy"]
+    assert {item["error"]["type"] for item in problem["items"]} == {"unsupported"}
+    alone = assert_refused(service.http.post("/api/v1/frames", files=files[:1]), 415, "unsupported")
+    assert alone["items"][0]["error"]["title"] == alone["title"]
+    mixed = [*files, ("file", ("empty.npy", b""))]
+    assert_refused(service.http.post("/api/v1/frames", files=mixed), 422, "all_refused")
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_known_frame_beside_a_refused_file_is_no_error(service):
+    service.post(picture(1))
+    files = [("file", ("a.npy", picture(1))), ("file", ("b.npy", b"no"))]
+    answer = service.http.post("/api/v1/frames", files=files)
+    assert answer.status_code == 202
+    assert [item["duplicate"] for item in answer.json()["items"]] == [True, False]
+
+
+def test_a_file_that_came_as_fields_of_a_web_form_is_refused_with_the_right_line(service):
+    """As `curl -d @FILE` sends it: the bytes are not those of the file any more."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    sent = picture(1).replace(b"\n", b"").replace(b"\0", b"")
+    problem = assert_refused(service.post(sent, headers), 415, "url_encoded")
+    assert "curl -F file=@FILE" in problem["remedy"]
+    answer = service.http.post("/api/v1/models", content=sent, headers=headers)
+    assert "curl --data-binary @ZIP" in assert_refused(answer, 415, "url_encoded")["remedy"]
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_document_that_came_as_a_web_form_is_refused_with_the_right_header(service):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("searches", "keys", "training", "session"):
+        answer = service.http.post(f"/api/v1/{path}", content=b'{"name": "x"}', headers=headers)
+        assert (
+            "Content-Type: application/json"
+            in assert_refused(answer, 422, "invalid_request")["remedy"]
+        )

@@ -24,7 +24,8 @@ export interface paths {
          * Submit Frames
          * @description Take a file (raw body) or several (multipart); an answer of 202 means they are kept.
          *
-         *     In multipart, one refused file does not refuse the others: its item carries the error.
+         *     In multipart, one refused file does not refuse the others: its item carries the error. Where
+         *     all are refused the answer is an error too, with the same `items`.
          */
         post: operations["submit_frames_api_v1_frames_post"];
         delete?: never;
@@ -6520,6 +6521,15 @@ export interface operations {
             };
             /** @description Request Entity Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
