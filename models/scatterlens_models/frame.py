@@ -20,6 +20,8 @@ class Frame:
     geometry: Geometry | None = None
     """None where the file says nothing, or only a detector's defaults."""
     header: dict[str, str | int | float] = field(default_factory=dict)
+    motors: dict[str, float] = field(default_factory=dict)
+    """Positions of this very image, where the file tells them; in the file's units."""
     format: str = ""
     """What the content was: `edf`, `cbf`, `tiff`, `hdf5`, ..."""
     lossy: bool = False

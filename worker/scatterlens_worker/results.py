@@ -7,6 +7,7 @@ from typing import Any
 from scatterlens_models.annotate import FrameAnnotation
 from scatterlens_models.decoding import DecodeCrashed, FrameRejected
 from scatterlens_models.decoding.headers import detector_name
+from scatterlens_models.decoding.positions import frame_number
 from scatterlens_models.frame import Frame
 from scatterlens_models.gradients import NoGradientsError
 from scatterlens_models.session import ModelSession
@@ -37,6 +38,8 @@ def to_row(
         shape=(int(frame.image.shape[0]), int(frame.image.shape[1])),
         header=to_json(frame.header),
         detector=to_json(detector_name(frame.header)),
+        motors=to_json(frame.motors) or None,
+        frame_number=frame_number(frame.header),
         features=annotation.stored.features.astype("<f2").tobytes(),
         geometry=None if frame.geometry is None else to_json(asdict(frame.geometry)),
     )

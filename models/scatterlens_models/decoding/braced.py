@@ -11,6 +11,7 @@ import numpy as np
 
 from scatterlens_models.decoding.headers import edf_geometry
 from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.positions import edf_motors, smv_motors
 from scatterlens_models.decoding.raw import (
     RawImage,
     check_frames,
@@ -92,7 +93,10 @@ def read_edf(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
             check_image_shape(block.shape, limits)
             header = tidy(dict(block.entries))
             return RawImage(
-                counts=_array(data, block, "EDF"), header=header, geometry=edf_geometry(header)
+                counts=_array(data, block, "EDF"),
+                header=header,
+                geometry=edf_geometry(header),
+                motors=edf_motors(dict(block.entries)),
             )
         count += 1
         check_frames(count, limits)
@@ -116,6 +120,7 @@ def read_smv(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
     return RawImage(
         counts=_array(data, block, "SMV"),
         header=tidy(dict(block.entries)),
+        motors=smv_motors(dict(block.entries)),
         ceiling=float(ceiling) if ceiling.isdigit() and int(ceiling) > 0 else None,
     )
 

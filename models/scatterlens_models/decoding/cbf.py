@@ -9,6 +9,7 @@ from fabio.ext import byte_offset  # pyright: ignore[reportAttributeAccessIssue]
 
 from scatterlens_models.decoding.headers import dectris_ceiling, dectris_geometry, dectris_header
 from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.positions import dectris_motors
 from scatterlens_models.decoding.raw import (
     RawImage,
     check_image_shape,
@@ -72,6 +73,7 @@ def read_cbf(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
         counts=counts.astype(dtype, copy=False).reshape(shape),
         header=header,
         geometry=dectris_geometry(header),
+        motors=dectris_motors(header),
         ceiling=dectris_ceiling(header),
     )
 

@@ -72,6 +72,7 @@ class DecodeChild:
             geometry=geometry
             and Geometry(geometry[0], geometry[1], tuple(geometry[2]), tuple(geometry[3])),
             header=description["header"],
+            motors=description["motors"],
             format=description["format"],
             lossy=description["lossy"],
         )

@@ -52,6 +52,18 @@ _SMALLEST_SIDE = 16
 """Of a dataset that is an image by nothing but its size."""
 _MAX_OBJECTS = 20_000
 _MAX_DEPTH = 32
+_MOTOR_PLACES = (
+    "sample/positioners/",
+    "instrument/positioners/",
+    "positioners/",
+    "sample/goniometer/",
+    "sample/transformations/",
+)
+"""Of NXcollection, NXpositioner and NXtransformations, within the entry."""
+_NOT_POSITIONS = ("_end", "_set", "_increment", "_range_average", "_range_total")
+_MAX_POSITION_BYTES = 2**24
+"""Of a chunk: a motor has one number for each image."""
+_MAX_MOTORS = 200
 _GOOD_BITS = 0xFFFF
 """Of a NeXus pixel mask: bits 16 to 31 speak of pixels that are computed but usable."""
 _METRES = {
@@ -97,6 +109,7 @@ def read_hdf5(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
             counts=counts,
             header=detector.header(),
             geometry=detector.geometry(),
+            motors=detector.motors(index, frames),
             invalid=detector.invalid(index, counts.shape, limits),
             ceiling=detector.number("saturation_value")
             or detector.number("detectorSpecific/countrate_correction_count_cutoff"),
@@ -265,6 +278,32 @@ class _Neighbours:
             if beam[0] is not None and beam[1] is not None
             else None,
         )
+
+    def motors(self, index: int, frames: int) -> dict[str, float]:
+        """Positions of one image: those of the sample's stage, one for each image or for all."""
+        found: dict[str, float] = {}
+        for path, entry in self._entries.items():
+            name = self._motor(path)
+            dataset = entry.dataset
+            if name is None or entry.problem or dataset.dtype.kind not in "iuf" or dataset.ndim > 1:
+                continue
+            if dataset.size not in (1, frames) or _chunk_bytes(dataset) > _MAX_POSITION_BYTES:
+                continue
+            value = float(np.ravel(dataset[()])[index if dataset.size == frames > 1 else 0])
+            if math.isfinite(value):
+                found.setdefault(name, value)
+        return dict(list(found.items())[:_MAX_MOTORS])
+
+    def _motor(self, path: str) -> str | None:
+        """Name of the motor whose positions lie at a path; None where these are something else."""
+        place = path.removeprefix(f"{self._entry}/")
+        for prefix in _MOTOR_PLACES:
+            if path != place and place.startswith(prefix):
+                name, _, rest = place.removeprefix(prefix).partition("/")
+                # An NXpositioner keeps its position in `value`.
+                if rest in ("", "value") and not name.endswith(_NOT_POSITIONS):
+                    return name[:100]
+        return None
 
     def invalid(
         self, index: int, shape: tuple[int, ...], limits: DecodeLimits

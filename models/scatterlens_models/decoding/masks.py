@@ -71,6 +71,7 @@ def to_frame(
         saturated=saturated,
         geometry=raw.geometry,
         header=raw.header,
+        motors=raw.motors,
         format=format_name,
         lossy=raw.lossy,
     )

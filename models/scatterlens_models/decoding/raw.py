@@ -24,6 +24,8 @@ class RawImage:
     counts: np.ndarray
     header: Header = field(default_factory=dict)
     geometry: Geometry | None = None
+    motors: dict[str, float] = field(default_factory=dict)
+    """Positions of this very image."""
     invalid: np.ndarray | None = None
     """True where the file's own pixel mask says invalid."""
     ceiling: float | None = None

@@ -14,6 +14,7 @@ from scatterlens_models.decoding.headers import (
 )
 from scatterlens_models.decoding.limits import DecodeLimits
 from scatterlens_models.decoding.pictures import grey
+from scatterlens_models.decoding.positions import dectris_motors, saxslab_motors
 from scatterlens_models.decoding.raw import (
     RawImage,
     check_frames,
@@ -63,6 +64,7 @@ def read_tiff(data: bytes, index: int, limits: DecodeLimits) -> RawImage:
         counts=pixels,
         header=_header(tags) | dectris | saxslab,
         geometry=saxslab_geometry(saxslab) if saxslab else dectris_geometry(dectris),
+        motors=saxslab_motors(saxslab) if saxslab else dectris_motors(dectris),
         ceiling=_MARCCD_CEILING if is_marccd else dectris_ceiling(dectris),
     )
 

@@ -153,6 +153,7 @@ def _describe(frame: Frame) -> dict:
         "format": frame.format,
         "lossy": frame.lossy,
         "header": frame.header,
+        "motors": frame.motors,
         "geometry": geometry
         and [
             geometry.distance_m,

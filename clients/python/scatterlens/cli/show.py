@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _HEADER_LINES = 12
+_MOTORS = 24
 _LONGEST_VALUE = 80
 _TERMINAL_SIDE = 64
 _INK = " .:-=+*#%@"
@@ -83,6 +84,10 @@ def _facts(file: Path, frame: Any, index: int, frames: int) -> Table:
         low, middle, high = np.percentile(live, (0, 50, 100))
         table.add_row("counts", f"min {low:g}, median {middle:g}, max {high:g}")
     table.add_row("geometry", _geometry(frame.geometry))
+    motors = [f"{name} {value:g}" for name, value in frame.motors.items()]
+    if motors:
+        more = f", ... and {len(motors) - _MOTORS} more" if len(motors) > _MOTORS else ""
+        table.add_row("motors", Text(", ".join(motors[:_MOTORS]) + more))
     header = list(frame.header.items())
     for name, value in header[:_HEADER_LINES]:
         table.add_row(Text(str(name)), Text(str(value)[:_LONGEST_VALUE]))
