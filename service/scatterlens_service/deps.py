@@ -72,18 +72,37 @@ def _model(gateway: GatewayDep, model: ModelName = None) -> Bundle:
 ChosenModel = Annotated[Bundle, Depends(_model)]
 
 
+Within = Annotated[
+    str | None,
+    Query(
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        description="Where the frame is known within several: which is meant. Else the newest.",
+    ),
+]
+
+
 def _visible_frame(
     gateway: GatewayDep,
     caller: Reader,
     frame_id: Annotated[
         str, Path(description="`<sha256>` of the file, `<sha256>.<index>` inside a stack.")
     ],
+    proposal: Within = None,
+    beamline: Within = None,
 ) -> ledger.FrameRow:
     row = None
     if _FRAME_ID.fullmatch(frame_id):
         with ledger.reading(gateway.engine) as session:
             version = gateway.catalogue.production.version
-            row = ledger.get_frame(session, frame_id, production=version, sees=caller)
+            row = ledger.get_frame(
+                session,
+                frame_id,
+                production=version,
+                sees=caller,
+                proposal=proposal,
+                beamline=beamline,
+            )
     if row is None:
         raise NotFoundError(
             "unknown_frame",

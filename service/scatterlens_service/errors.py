@@ -34,8 +34,10 @@ from starlette.requests import ClientDisconnect
 from scatterlens.schemas import Problem, Reason
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
 from scatterlens_service.ledger import (
+    AmbiguousScanError,
     BadFilterError,
     BadKeyError,
+    FrameTakenError,
     IdempotencyConflictError,
     SearchExistsError,
 )
@@ -193,6 +195,18 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
         "bad_filter",
         "The filter cannot be read",
         "Write it like `ring > 0.8 and not (halo or textured < 0.2)`.",
+    ),
+    AmbiguousScanError: (
+        422,
+        "ambiguous_scan",
+        "Several scans have that name",
+        "Name the `proposal`, and the `beamline` where needed; empty where none was told.",
+    ),
+    FrameTakenError: (
+        409,
+        "frame_taken",
+        "The frame is known there already",
+        "Correct it there: name its `proposal` and `beamline` in the request.",
     ),
     SearchExistsError: (
         409,

@@ -15,12 +15,13 @@ from scatterlens_service import ledger
 from scatterlens_service.blobs import Spool
 from scatterlens_service.bundles import to_model_version
 from scatterlens_service.errors import (
-    ForbiddenError,
     InvalidError,
     ProblemError,
     TooLargeError,
     UnsupportedError,
 )
+from scatterlens_service.metadata import check_bound
+from scatterlens_service.numbering import number_frames
 from scatterlens_service.receiving import storage_problem
 from scatterlens_service.resources import Gateway
 
@@ -138,10 +139,11 @@ def _vet(gateway: Gateway, intake: Intake, file: ReceivedFile) -> list[ledger.Ne
             "Send the file again; if it differs again, read it anew from its disk.",
         )
     probe = _probe(gateway, spool)
-    return [
+    frames = [
         ledger.NewFrame(spool.sha256, spool.size, probe.format, file.filename, index)
         for index in _indices(gateway, intake.selection, probe.frames)
     ]
+    return number_frames(frames, intake.metadata.frame_number)
 
 
 def _probe(gateway: Gateway, spool: Spool) -> Probe:
@@ -232,24 +234,18 @@ def _sender(intake: Intake) -> ledger.Sender:
     """Who speaks for the frames; a key bound to a proposal or beamline speaks for no other."""
     said, caller = intake.metadata, intake.caller
     for name in ("proposal", "beamline"):
-        bound, told = getattr(caller, name), getattr(said, name)
-        if bound is not None and told not in (None, bound):
-            raise ForbiddenError(
-                f"other_{name}",
-                f"The key is bound to another {name}",
-                f"It may send frames of {bound} only.",
-                f"Leave `{name}` out, or use a key of that {name}.",
-            )
+        if getattr(said, name) is not None:
+            check_bound(caller, name, getattr(said, name))
     details = said.model_dump(
-        mode="json", include={"motors", "geometry", "poni"}, exclude_defaults=True
+        mode="json", include={"motors", "geometry", "poni", "extra"}, exclude_defaults=True
     )
     return ledger.Sender(
         key_id=caller.key_id,
+        author=caller.name,
         proposal=said.proposal or caller.proposal,
         beamline=said.beamline or caller.beamline,
         scan=said.scan,
         sample=said.sample,
-        frame_number=said.frame_number,
         technique=said.technique,
         details=details,
     )

@@ -53,7 +53,7 @@ def write_nexus(
         sample = _group(entry, "sample", "NXsample")
         sample["name"] = frame.sample or "unknown"
         motors = _group(sample, "positioners", "NXcollection")
-        for name, value in frame.details.get("motors", {}).items():
+        for name, value in frame.motors.items():
             motors.create_dataset(name.replace("/", "_"), data=value)
         data = _group(entry, "data", "NXdata", signal="data")
         data["data"] = h5py.SoftLink("/entry/instrument/detector/data")

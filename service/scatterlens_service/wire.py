@@ -1,6 +1,6 @@
 """Records of the ledger as wire models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,11 +10,14 @@ from scatterlens.schemas import (
     Event,
     ExportedLabel,
     FrameDetail,
+    FramePlace,
     FrameSummary,
     GeometryIn,
     LabelEntry,
+    MetadataChange,
     ModelRef,
     Reason,
+    ScanSummary,
     Training,
 )
 from scatterlens_service import ledger
@@ -33,16 +36,37 @@ def to_summary(row: ledger.FrameRow) -> FrameSummary:
     return FrameSummary(**_summary_fields(row))
 
 
-def to_detail(row: ledger.FrameRow, models: list[ledger.ModelVersion]) -> FrameDetail:
+def to_detail(
+    row: ledger.FrameRow,
+    models: list[ledger.ModelVersion],
+    places: Sequence[tuple[str | None, str | None]],
+    history: Sequence[ledger.MetadataChangeRow] | None,
+) -> FrameDetail:
     """A frame with all that is known of it."""
     return FrameDetail(
         **_summary_fields(row),
-        motors=dict(row.details.get("motors", {})),
+        motors=row.motors,
         geometry=to_geometry(row),
+        extra=dict(row.details.get("extra", {})),
         header=dict(row.header),
         shape=row.shape,
         models=[to_model_ref(model) for model in models],
+        places=[FramePlace(proposal=proposal, beamline=beamline) for proposal, beamline in places],
+        history=None if history is None else [_to_change(change) for change in history],
     )
+
+
+def _to_change(row: ledger.MetadataChangeRow) -> MetadataChange:
+    return MetadataChange(
+        time=row.time,
+        author=row.author,
+        changes={name: (before, after) for name, (before, after) in row.changes.items()},
+    )
+
+
+def to_scan(row: ledger.ScanRow) -> ScanSummary:
+    """A scan in a list."""
+    return ScanSummary(**{name: getattr(row, name) for name in ScanSummary.model_fields})
 
 
 def to_geometry(row: ledger.FrameRow) -> GeometryIn | None:

@@ -22,9 +22,10 @@ and ring the bell *after* it.
 - watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
-  `scan_timeline` `save_search` `list_searches` `delete_search`
-- reading: `get_frame` `frames_within` `get_annotation` `annotations_of` `all_annotations`
-  `get_render` `models_of` `asked_versions` `job_states`
+  `find_scan` `scan_timeline` `save_search` `list_searches` `delete_search`
+- reading: `get_frame` `read_again` `frames_within` `places_of` `get_annotation`
+  `annotations_of` `all_annotations` `get_render` `models_of` `asked_versions` `job_states`
+- telling what a frame is: `describe` `metadata_history` (and `submit`)
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `labels_of`
   `label_history` `export_labels` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
@@ -66,7 +67,13 @@ from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.features import FeatureRows, features_after
 from scatterlens_service.ledger.findings import unpack_probability
-from scatterlens_service.ledger.frames import frames_within, get_frame, get_frames
+from scatterlens_service.ledger.frames import (
+    frames_within,
+    get_frame,
+    get_frames,
+    places_of,
+    read_again,
+)
 from scatterlens_service.ledger.jobs import (
     abandon,
     complete,
@@ -103,6 +110,12 @@ from scatterlens_service.ledger.labels import (
     labels_of,
     newest_label,
     put_labels,
+)
+from scatterlens_service.ledger.metadata import (
+    FrameTakenError,
+    MetadataChangeRow,
+    describe,
+    metadata_history,
 )
 from scatterlens_service.ledger.models import (
     CANDIDATE,
@@ -197,9 +210,11 @@ from scatterlens_service.ledger.saved import (
     save_search,
 )
 from scatterlens_service.ledger.scans import (
+    AmbiguousScanError,
     ScanRow,
     ScanRows,
     TimelinePoint,
+    find_scan,
     list_scans,
     scan_timeline,
 )
@@ -249,6 +264,7 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "TRAIN",
+    "AmbiguousScanError",
     "Backlog",
     "BadFilterError",
     "BadKeyError",
@@ -262,6 +278,7 @@ __all__ = [
     "FrameFilter",
     "FrameRow",
     "FrameRows",
+    "FrameTakenError",
     "IdempotencyConflictError",
     "JobRow",
     "Judgement",
@@ -271,6 +288,7 @@ __all__ = [
     "Lease",
     "LeasedJob",
     "LeasedRun",
+    "MetadataChangeRow",
     "ModelRow",
     "ModelVersion",
     "NewAnnotation",
@@ -328,11 +346,13 @@ __all__ = [
     "create_key",
     "current_labels",
     "delete_search",
+    "describe",
     "end_session",
     "events_after",
     "export_labels",
     "fail",
     "features_after",
+    "find_scan",
     "find_session",
     "forget_worker",
     "frames_within",
@@ -370,6 +390,7 @@ __all__ = [
     "list_runs",
     "list_scans",
     "list_searches",
+    "metadata_history",
     "models_of",
     "newest_label",
     "open_engine",
@@ -377,6 +398,7 @@ __all__ = [
     "open_session",
     "open_versions",
     "parse_query",
+    "places_of",
     "promotions",
     "put_alias",
     "put_gate",
@@ -390,6 +412,7 @@ __all__ = [
     "queue_run_by_policy",
     "queue_status",
     "queues_to_ring",
+    "read_again",
     "read_owner",
     "reading",
     "record_use",

@@ -14,7 +14,7 @@ from scatterlens_service.ledger.records import Principal
 from scatterlens_service.ledger.search_tables import Finding
 from scatterlens_service.ledger.tables import Annotation, Frame, Job, Label, Score, Spread
 from scatterlens_service.ledger.tables import Submission as _Submission
-from scatterlens_service.ledger.visibility import submission_is_visible
+from scatterlens_service.ledger.visibility import is_named, submission_is_visible
 
 FEW = 1_000
 """Frames that are looked up one by one rather than met on a walk."""
@@ -33,7 +33,7 @@ def sent_as(
     for name in ("proposal", "beamline", "scan"):
         value = getattr(wanted, name)
         if value is not None:
-            condition &= getattr(submission, name) == value
+            condition &= is_named(getattr(submission, name), value)
     if only_indexed:
         return condition
     if wanted.technique is not None:

@@ -1,8 +1,7 @@
-"""Keeping what searches read: findings, features, the count of a scan."""
+"""Keeping what searches read: findings and features."""
 
 import struct
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -10,7 +9,6 @@ from sqlalchemy import (
     LargeBinary,
     String,
     and_,
-    case,
     func,
     insert,
     literal,
@@ -18,9 +16,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from scatterlens_service.ledger.records import Sender
-from scatterlens_service.ledger.search_tables import Finding, FrameFeatures, Scan
-from scatterlens_service.ledger.tables import Annotation, Frame, Submission
+from scatterlens_service.ledger.metadata import hold_frames
+from scatterlens_service.ledger.search_tables import Finding, FrameFeatures
+from scatterlens_service.ledger.tables import Annotation, Submission
 
 _COLUMNS = (
     "model_version",
@@ -80,12 +78,7 @@ def add_features(session: Session, annotation: Annotation, vector: bytes) -> Non
 
 def copy_findings(session: Session, known: Collection[str], fingerprints: Collection[str]) -> None:
     """Put the annotations of frames that were known before beside their new submissions."""
-    session.execute(
-        select(Frame.id)
-        .where(Frame.id.in_(known))
-        .order_by(Frame.id)
-        .with_for_update(key_share=True)
-    ).all()
+    hold_frames(session, known)
     earlier = aliased(Submission)
     first = (
         select(func.min(earlier.id))
@@ -112,32 +105,3 @@ def copy_findings(session: Session, known: Collection[str], fingerprints: Collec
         .where(Submission.fingerprint.in_(fingerprints), Submission.frame_id.in_(known))
     )
     session.execute(insert(Finding).from_select(_COLUMNS, rows))
-
-
-def count_in_scan(
-    session: Session, adding: Any, sender: Sender, frames: int, newest: int, now: float | None
-) -> None:
-    """Add submissions to their scan, which is new or grows; `adding` is the database's INSERT."""
-    adding = adding(Scan).values(
-        proposal=sender.proposal or "",
-        beamline=sender.beamline or "",
-        scan=sender.scan,
-        frames=frames,
-        first=now,
-        last=now,
-        newest=newest,
-    )
-    session.execute(
-        adding.on_conflict_do_update(
-            index_elements=["proposal", "beamline", "scan"],
-            set_={
-                "frames": Scan.frames + adding.excluded.frames,
-                "last": adding.excluded.last,
-                # Of two that come at once, the later commit may hold the earlier ids.
-                "newest": case(
-                    (Scan.newest > adding.excluded.newest, Scan.newest),
-                    else_=adding.excluded.newest,
-                ),
-            },
-        )
-    )

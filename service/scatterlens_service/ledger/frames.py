@@ -1,4 +1,4 @@
-"""Frames as their submissions show them: one by its id, or many by theirs."""
+"""Frames as they are told within proposals: one by its id, or many by theirs."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -9,20 +9,51 @@ from sqlalchemy.orm import Session, aliased
 from scatterlens.schemas import State
 from scatterlens_service.ledger.records import FrameRow, Principal, to_datetime
 from scatterlens_service.ledger.tables import Annotation, Frame, Job, Score, Submission
-from scatterlens_service.ledger.visibility import submission_is_visible
+from scatterlens_service.ledger.visibility import is_named, submission_is_visible
 
 
 def get_frame(
-    session: Session, frame_id: str, *, production: str, sees: Principal | None = None
+    session: Session,
+    frame_id: str,
+    *,
+    production: str,
+    sees: Principal | None = None,
+    proposal: str | None = None,
+    beamline: str | None = None,
 ) -> FrameRow | None:
-    """A frame as its newest visible submission; None if there is none for `sees`."""
+    """A frame as its newest visible submission; None if there is none for `sees`.
+
+    A proposal and a beamline name the one that is meant of several, empty where none was told.
+    """
+    rows = _rows(production).where(
+        Submission.frame_id == frame_id, submission_is_visible(Submission, sees)
+    )
+    for column, named in ((Submission.proposal, proposal), (Submission.beamline, beamline)):
+        if named is not None:
+            rows = rows.where(is_named(column, named))
+    row = session.execute(rows.order_by(Submission.id.desc()).limit(1)).first()
+    return None if row is None else _with_tags(session, [row])[0]
+
+
+def read_again(session: Session, frame: FrameRow, production: str) -> FrameRow | None:
+    """The same frame, told within the same proposal, as it stands now; None if it is gone."""
     row = session.execute(
-        _rows(production)
-        .where(Submission.frame_id == frame_id, submission_is_visible(Submission, sees))
-        .order_by(Submission.id.desc())
-        .limit(1)
+        _rows(production).where(
+            Submission.id == frame.submission_id, Submission.frame_id == frame.frame_id
+        )
     ).first()
     return None if row is None else _with_tags(session, [row])[0]
+
+
+def places_of(
+    session: Session, frame_id: str, sees: Principal | None
+) -> list[tuple[str | None, str | None]]:
+    """Proposals and beamlines within which a frame may be seen, the newest first."""
+    found = select(Submission.proposal, Submission.beamline).where(
+        Submission.frame_id == frame_id, submission_is_visible(Submission, sees)
+    )
+    rows = session.execute(found.order_by(Submission.id.desc()))
+    return [(proposal, beamline) for proposal, beamline in rows]
 
 
 def get_frames(
@@ -121,6 +152,7 @@ def _with_tags(session: Session, rows: Sequence[Any]) -> tuple[FrameRow, ...]:
             detector=frame.detector,
             header=frame.header or {},
             file_geometry=frame.geometry,
+            file_motors=frame.motors or {},
             filename=submission.filename,
             submitted=to_datetime(submission.time),
             proposal=submission.proposal,

@@ -24,7 +24,15 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
 )
 from scatterlens_service.ledger.submissions import QUEUES, TRAIN
-from scatterlens_service.ledger.tables import Annotation, Event, Frame, Job, Score, Worker
+from scatterlens_service.ledger.tables import (
+    Annotation,
+    Event,
+    Frame,
+    Job,
+    Score,
+    Submission,
+    Worker,
+)
 
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
@@ -169,8 +177,15 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
             detector=result.detector,
             header=dict(result.header),
             geometry=None if result.geometry is None else dict(result.geometry),
+            motors=None if result.motors is None else dict(result.motors),
         )
     )
+    if result.frame_number is not None:
+        session.execute(
+            update(Submission)
+            .where(Submission.frame_id == job.frame_id, Submission.frame_number.is_(None))
+            .values(frame_number=result.frame_number)
+        )
     annotation = Annotation(
         frame_id=job.frame_id,
         model_name=job.model.name,

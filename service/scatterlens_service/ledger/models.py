@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events
+from scatterlens_service.ledger.inserting import insert_into
 from scatterlens_service.ledger.model_tables import Alias, Model, Promotion
 from scatterlens_service.ledger.records import ModelVersion, to_datetime
-from scatterlens_service.ledger.submissions import insert_into
 from scatterlens_service.ledger.tables import Event, Job
 
 PRODUCTION = "production"

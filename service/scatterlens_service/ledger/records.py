@@ -30,6 +30,10 @@ class NewFrame:
     format: str
     filename: str | None = None
     index: int | None = None
+    frame_number: int | None = None
+    """As told; None = not told."""
+    likely_number: int | None = None
+    """Its frame number where none is told."""
 
     @property
     def id(self) -> str:
@@ -42,14 +46,17 @@ class Sender:
     """Who sends frames and what they say about them."""
 
     key_id: str | None = None
+    author: str | None = None
+    """Name of the key, for people to read."""
     proposal: str | None = None
+    """Where it is not told, the frame is meant as it is known; so is the beamline."""
     beamline: str | None = None
     scan: str | None = None
     sample: str | None = None
     frame_number: int | None = None
     technique: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    """`motors`, `geometry`, `poni` as sent, JSON."""
+    """`motors`, `geometry`, `poni`, `extra` as sent, JSON."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Submitted:
     state: State
     """Of the first model asked for."""
     duplicate: bool
-    """The frame was known before."""
+    """The frame was known before, as far as its sender can see."""
 
 
 class Lease(Protocol):
@@ -122,6 +129,10 @@ class NewAnnotation:
     header: Mapping[str, Any]
     geometry: Mapping[str, Any] | None
     detector: str | None = None
+    motors: Mapping[str, float] | None = None
+    """As the file tells them."""
+    frame_number: int | None = None
+    """As the file tells it; counts where its sender told none."""
     features: bytes | None = None
     """float16 (D,), lowest byte first."""
 
@@ -165,7 +176,7 @@ class StoredRender:
 
 @dataclass(frozen=True)
 class FrameRow:
-    """A frame as the newest submission of it that one may see."""
+    """A frame as it is told within one proposal and beamline: the newest that one may see."""
 
     submission_id: int
     frame_id: str
@@ -177,6 +188,7 @@ class FrameRow:
     detector: str | None
     header: Mapping[str, Any]
     file_geometry: Mapping[str, Any] | None
+    file_motors: Mapping[str, float]
     filename: str | None
     submitted: datetime
     proposal: str | None
@@ -196,6 +208,11 @@ class FrameRow:
     def within(self) -> str:
         """The proposal within which people judge it, empty where none was told."""
         return self.proposal or ""
+
+    @property
+    def motors(self) -> dict[str, float]:
+        """As they are told, else as the file tells them."""
+        return {**self.file_motors, **self.details.get("motors", {})}
 
 
 @dataclass(frozen=True)

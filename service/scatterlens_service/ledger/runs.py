@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events, appear_in_order, training_event
+from scatterlens_service.ledger.inserting import insert_into
 from scatterlens_service.ledger.jobs import MAX_CRASHES, decide, is_ours
 from scatterlens_service.ledger.records import LeasedRun, NewRun, RunRow, Verdict, to_datetime
-from scatterlens_service.ledger.submissions import TRAIN, insert_into
+from scatterlens_service.ledger.submissions import TRAIN
 from scatterlens_service.ledger.tables import Job, Label, Run
 
 _OPEN = (State.QUEUED, State.LEASED)

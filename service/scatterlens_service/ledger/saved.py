@@ -7,9 +7,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from scatterlens_service.ledger.clock import Clock
+from scatterlens_service.ledger.inserting import insert_into
 from scatterlens_service.ledger.records import Principal, to_datetime
 from scatterlens_service.ledger.search_tables import SavedSearch
-from scatterlens_service.ledger.submissions import insert_into
 
 
 class SearchExistsError(ValueError):

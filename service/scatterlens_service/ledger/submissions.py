@@ -1,20 +1,20 @@
 """Taking frames in: frames, submissions and jobs in one transaction."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events
-from scatterlens_service.ledger.findings import copy_findings, count_in_scan
+from scatterlens_service.ledger.findings import copy_findings
+from scatterlens_service.ledger.inserting import insert_into
+from scatterlens_service.ledger.metadata import fingerprint, hold_frames, tell
 from scatterlens_service.ledger.records import ModelVersion, NewFrame, Sender, Submitted
+from scatterlens_service.ledger.scan_counts import ScanKey, count_in_scan, recount
 from scatterlens_service.ledger.tables import Event, Frame, Job, Request, Submission, Table
 
 LIVE = "annotate.live"
@@ -40,8 +40,9 @@ def submit(
 ) -> list[Submitted]:
     """Record frames and queue one job for each frame and model; answers in the frames' order.
 
-    What is known already is not recorded again: neither frame, nor job, nor a submission
-    that says the same. Call it in a `writing` transaction, once the files are on disk;
+    What is known already is not recorded again: neither frame, nor job. A frame that was sent
+    before, as far as the sender can see, is the same one: what is told now counts, and what is not
+    told stays as it was. Call it in a `writing` transaction, once the files are on disk;
     acknowledge after the commit.
     """
     # One order for all writers, so that two submissions of the same frames cannot deadlock.
@@ -63,45 +64,109 @@ def submit(
             for frame in unique.values()
         ),
     )
-    spoken_of = {_fingerprint(frame, sender): frame for frame in unique.values()}
+    told = _find_told(session, sorted(unique.keys() - new_frames), sender)
+    spoken_of = {
+        fingerprint(frame.id, sender.proposal, sender.beamline): frame
+        for frame in unique.values()
+        if frame.id not in told
+    }
     new_submissions = _insert_new(
         session,
         Submission,
         "fingerprint",
         (
-            {
-                "fingerprint": fingerprint,
-                "frame_id": frame.id,
-                "filename": frame.filename,
-                "time": now,
-                **asdict(sender),
-            }
-            for fingerprint, frame in spoken_of.items()
+            {"fingerprint": key, "frame_id": frame.id, "time": now, **_new_told(frame, sender)}
+            for key, frame in spoken_of.items()
         ),
     )
-    known = sorted(unique.keys() - new_frames)
+    described: dict[str, set[ScanKey]] = {}
+    for frame_id, row in told.items():
+        said = _said(unique[frame_id], sender, row)
+        scans = tell(session, row, said, sender.key_id, sender.author)
+        if scans is not None:
+            described[frame_id] = scans
+    known = sorted(unique.keys() - new_frames - told.keys())
     if known and new_submissions:
         copy_findings(session, known, new_submissions)
     if sender.scan is not None and new_submissions:
         newest = session.scalar(
             select(func.max(Submission.id)).where(Submission.fingerprint.in_(new_submissions))
         )
-        count_in_scan(session, insert_into(session), sender, len(new_submissions), newest or 0, now)
+        count_in_scan(session, sender, len(new_submissions), newest or 0, now)
+    recount(session, set().union(*described.values()))
     queue_jobs(session, unique, models, queue=queue)
     states = job_states(session, unique, models[0].version)
     add_events(
         session,
         [
-            Event(kind="submitted", frame_id=spoken_of[fingerprint].id, tags=[])
-            for fingerprint in spoken_of
-            if fingerprint in new_submissions
+            Event(
+                kind="submitted",
+                frame_id=spoken_of[key].id,
+                proposal=sender.proposal or "",
+                tags=[],
+            )
+            for key in spoken_of
+            if key in new_submissions
+        ]
+        + [
+            Event(
+                kind="described",
+                frame_id=frame_id,
+                proposal=told[frame_id].proposal or "",
+                tags=[],
+            )
+            for frame_id in described
         ],
     )
     answers: list[Submitted] = []
+    known_to_sender = set(told)
     for frame in frames:
-        answers.append(Submitted(frame.id, states[frame.id], duplicate=frame.id not in new_frames))
-        new_frames.discard(frame.id)  # the second time in one submission it is known
+        duplicate = frame.id in known_to_sender
+        answers.append(Submitted(frame.id, states[frame.id], duplicate))
+        known_to_sender.add(frame.id)  # the second time in one submission it is known
     return answers
+
+
+def _find_told(session: Session, frame_ids: Sequence[str], sender: Sender) -> dict[str, Submission]:
+    """What is told so far of frames that the sender means; nobody changes it until the commit."""
+    if not frame_ids:
+        return {}
+    hold_frames(session, frame_ids)
+    found = select(Submission).where(Submission.frame_id.in_(frame_ids))
+    for column, named in (
+        (Submission.proposal, sender.proposal),
+        (Submission.beamline, sender.beamline),
+    ):
+        if named is not None:
+            found = found.where(column == named)
+    rows = session.scalars(found.order_by(Submission.id).execution_options(populate_existing=True))
+    return {row.frame_id: row for row in rows}
+
+
+def _new_told(frame: NewFrame, sender: Sender) -> dict[str, Any]:
+    row = asdict(sender)
+    del row["author"]
+    number = frame.frame_number if frame.frame_number is not None else sender.frame_number
+    if number is None:
+        number = frame.likely_number
+    return {**row, "filename": frame.filename, "frame_number": number}
+
+
+def _said(frame: NewFrame, sender: Sender, known: Submission) -> dict[str, Any]:
+    """What a frame that is sent again is told to be, without what is not told."""
+    said: dict[str, Any] = {
+        "filename": frame.filename,
+        "scan": sender.scan,
+        "sample": sender.sample,
+        "technique": sender.technique,
+        "frame_number": frame.frame_number
+        if frame.frame_number is not None
+        else sender.frame_number,
+        **sender.details,
+    }
+    if said["frame_number"] is None and known.frame_number is None:
+        said["frame_number"] = frame.likely_number
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def queue_jobs(
@@ -215,17 +280,6 @@ def remember_request(session: Session, key_id: str, token: str, digest: str) -> 
             f"Idempotency-Key {token!r} was used for another body; choose a new one"
         )
     return False
-
-
-def _fingerprint(frame: NewFrame, sender: Sender) -> str:
-    said = {"frame": frame.id, "filename": frame.filename, **asdict(sender)}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def insert_into(session: Session) -> Any:
-    """The INSERT of this database that knows `on_conflict_do_nothing`."""
-    dialect = session.get_bind().dialect.name
-    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 def _insert_new(

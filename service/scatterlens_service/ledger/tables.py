@@ -65,10 +65,16 @@ class Frame(Table):
     """As the file tells it."""
     detector: Mapped[str | None] = mapped_column(String(100))
     """As the file calls it."""
+    motors: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
+    """As the file tells them."""
 
 
 class Submission(Table):
-    """Who sent a frame, for what; decides who may see it."""
+    """What is told of a frame within a proposal and a beamline; decides who may see it.
+
+    There is one row for each of these, however often the frame is sent: each field is what was said
+    last of it, and `MetadataChange` keeps what was said before.
+    """
 
     __tablename__ = "submissions"
     __table_args__ = (
@@ -84,7 +90,7 @@ class Submission(Table):
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """sha256 over all that follows but the time: the same said twice is one row."""
+    """sha256 over frame, proposal and beamline: no second row for the same."""
     frame_id: Mapped[str] = mapped_column(ForeignKey("frames.id"))
     filename: Mapped[str | None] = mapped_column(Text)
     proposal: Mapped[str | None] = mapped_column(String(100))
@@ -94,8 +100,26 @@ class Submission(Table):
     frame_number: Mapped[int | None] = mapped_column(BigInteger)
     technique: Mapped[str | None] = mapped_column(String(50))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """`motors`, `geometry`, `poni` as sent."""
+    """`motors`, `geometry`, `poni`, `extra` as told."""
     key_id: Mapped[str | None] = mapped_column(String(32))
+    """By which it was sent first."""
+    time: Mapped[float] = mapped_column(Double)
+    """When it was sent first."""
+
+
+class MetadataChange(Table):
+    """What is told of a frame became something else: rows are added, never changed."""
+
+    __tablename__ = "metadata_changes"
+    __table_args__ = (Index(None, "submission_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
+    submission_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("submissions.id"))
+    key_id: Mapped[str | None] = mapped_column(String(32))
+    author: Mapped[str | None] = mapped_column(String(100))
+    """Name of the key, for people to read."""
+    changes: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """By field: `[before, after]`, None = not told."""
     time: Mapped[float] = mapped_column(Double)
 
 
@@ -284,7 +308,8 @@ class Event(Table):
 
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """submitted | done | failed | quarantined | retried | labelled | training | model"""
+    """Of a frame: submitted | described | done | failed | quarantined | retried | labelled; else
+    training | model."""
     frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
     """NULL where the event is of no frame."""
     proposal: Mapped[str | None] = mapped_column(String(100))

@@ -9,6 +9,11 @@ from scatterlens_service.ledger.records import Principal
 from scatterlens_service.ledger.tables import Submission
 
 
+def is_named(column: Any, name: str) -> ColumnElement[bool]:
+    """Condition on a column of a submission; the empty name is meant where none was told."""
+    return column == name if name else column.is_(None)
+
+
 def submission_is_visible(submission: Any, sees: Principal | None) -> ColumnElement[bool]:
     """Condition on (an alias of) `Submission`; None sees everything."""
     condition: ColumnElement[bool] = true()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 
 from fastapi import APIRouter
@@ -55,7 +56,8 @@ def stream_annotations(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "A line for each frame: what is known of it, tags, probabilities",
+            "description": "A line for each frame: what is known of it, tags, probabilities, motors"
+            " (`motors.<name>`) and free keys (`extra.<name>`)",
             "content": {"text/csv": {"schema": {"type": "string"}}},
         },
         **problem_responses(401, 403, 404, 422, 500, 503),
@@ -76,18 +78,45 @@ def _table(
     order: ledger.Order,
 ) -> Iterator[str]:
     line = _csv_writer()
-    yield line([*_COLUMNS, "tags", *model.vocabulary.ids])
+    own = _own_columns(gateway, caller, model, wanted, order)
+    yield line([*_COLUMNS, "tags", *model.vocabulary.ids, *own])
     for row, stored in _found(gateway, caller, model, wanted, order):
         summary = to_summary(row).model_dump(mode="json")
         scores = () if stored is None else stored.scores
         said = {score.attribute: score.probability for score in scores}
+        told = _own_values(row)
         yield line(
             [
                 *(_harmless(summary[name]) for name in _COLUMNS),
                 " ".join(row.tags),
                 *(said.get(attribute, "") for attribute in model.vocabulary.ids),
+                *(_harmless(told.get(name, "")) for name in own),
             ]
         )
+
+
+def _own_columns(
+    gateway: Gateway,
+    caller: ledger.Principal,
+    model: Bundle,
+    wanted: ledger.FrameFilter,
+    order: ledger.Order,
+) -> list[str]:
+    """Motors and free keys of all frames that are found: a header comes before the lines."""
+    found = walk(gateway, caller, model, wanted, order, lambda _session, _rows: {})
+    names: set[str] = set()
+    for row, _ in found:
+        names.update(_own_values(row))
+    return sorted(names, key=lambda name: (not name.startswith("motors."), name))
+
+
+def _own_values(row: ledger.FrameRow) -> dict[str, object]:
+    motors = {f"motors.{name}": value for name, value in row.motors.items()}
+    extra = {
+        f"extra.{name}": value if isinstance(value, str | int | float) else json.dumps(value)
+        for name, value in row.details.get("extra", {}).items()
+    }
+    return {**motors, **extra}
 
 
 def _csv_writer() -> Callable[[list[object]], str]:

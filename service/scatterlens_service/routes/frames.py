@@ -1,7 +1,6 @@
 """`POST /frames`: taking frames in."""
 
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,8 +9,7 @@ from pydantic import Json, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from scatterlens.schemas import FrameMetadata, GeometryIn, Submission
-from scatterlens_models.geometry import parse_poni
+from scatterlens.schemas import FrameMetadata, Submission
 from scatterlens_service.deps import GatewayDep, ModelName, Sender, find_model
 from scatterlens_service.errors import InvalidError, problem_responses
 from scatterlens_service.intake import (
@@ -21,6 +19,7 @@ from scatterlens_service.intake import (
     take_in,
     take_in_one,
 )
+from scatterlens_service.metadata import bad_metadata, check_metadata, describe_faults
 from scatterlens_service.receiving import (
     clean_filename,
     expected_sha256,
@@ -83,6 +82,7 @@ def _metadata(
     motors: Annotated[Json[Any] | None, Query(description="JSON object of numbers.")] = None,
     geometry: Annotated[Json[Any] | None, Query(description="GeometryIn as JSON.")] = None,
     poni: str | None = None,
+    extra: Annotated[Json[Any] | None, Query(description="JSON object of free keys.")] = None,
     x_scatterlens_metadata: Annotated[
         Json[Any] | None, Header(description="FrameMetadata as JSON.")
     ] = None,
@@ -98,10 +98,11 @@ def _metadata(
         "motors": motors,
         "geometry": geometry,
         "poni": poni,
+        "extra": extra,
     }
     base = x_scatterlens_metadata if x_scatterlens_metadata is not None else {}
     if not isinstance(base, dict):
-        raise _bad_metadata("it is not a JSON object")
+        raise bad_metadata("it is not a JSON object")
     return {**base, **{name: value for name, value in told.items() if value is not None}}
 
 
@@ -148,7 +149,7 @@ async def submit_frames(
         items = await _take_form(gateway, body, told, intake)
     else:
         name = filename or filename_in(request.headers.get("content-disposition"))
-        items = await _take_body(gateway, body, intake(metadata=_check_metadata(told)), name)
+        items = await _take_body(gateway, body, intake(metadata=check_metadata(told)), name)
     if all(item.duplicate for item in items):
         response.status_code = 200
     return Submission(items=items)
@@ -185,7 +186,7 @@ def _take_parts(gateway: Gateway, form: FormData, told: dict[str, Any], intake: 
             "Send at least one file part, and a `sha256` for each or for none.",
         )
     field = form.get("metadata")
-    ready = intake(metadata=_check_metadata(_read_field(field) | told))
+    ready = intake(metadata=check_metadata(_read_field(field) | told))
     with ExitStack() as stack:
         files = []
         try:
@@ -205,39 +206,4 @@ def _read_field(field: Any) -> dict[str, Any]:
     try:
         return FrameMetadata.model_validate_json(field).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise _bad_metadata(_said(error)) from error
-
-
-def _check_metadata(told: dict[str, Any]) -> FrameMetadata:
-    """Metadata as sent, with the geometry of a PONI text read out of it."""
-    try:
-        said = FrameMetadata.model_validate(told)
-        if said.poni is None or said.geometry is not None:
-            return said
-        return said.model_copy(update={"geometry": _read_poni(said.poni)})
-    except ValidationError as error:
-        raise _bad_metadata(_said(error)) from error
-
-
-def _read_poni(text: str) -> GeometryIn:
-    try:
-        geometry = parse_poni(text)
-    except ValueError as error:
-        raise _bad_metadata(f"poni: {error}") from error
-    return GeometryIn.model_validate(asdict(geometry))
-
-
-def _said(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
-        for entry in error.errors(include_url=False)[:5]
-    )
-
-
-def _bad_metadata(detail: str) -> InvalidError:
-    return InvalidError(
-        "bad_metadata",
-        "The metadata is not valid",
-        f"{detail}.",
-        f"Known fields are {', '.join(FrameMetadata.model_fields)}.",
-    )
+        raise bad_metadata(describe_faults(error)) from error

@@ -1,19 +1,21 @@
 """One frame: what is known of it, its annotation, its original bytes."""
 
 from functools import partial
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from scatterlens.schemas import Annotation, Annotations, FrameDetail
+from scatterlens.schemas import Annotation, Annotations, FrameChanges, FrameDetail
 from scatterlens_models.bundle import Bundle
 from scatterlens_service import ledger
 from scatterlens_service.agreement import compare
 from scatterlens_service.caching import answer_unchanged, make_etag, private
-from scatterlens_service.deps import FrameModel, GatewayDep, Reader, VisibleFrame
+from scatterlens_service.deps import FrameModel, GatewayDep, Reader, Sender, VisibleFrame
 from scatterlens_service.errors import NotFoundError, problem_responses
+from scatterlens_service.metadata import read_changes
 from scatterlens_service.resources import Gateway
 from scatterlens_service.waiting import Wait, wait_for
 from scatterlens_service.wire import to_annotation, to_detail
@@ -22,10 +24,41 @@ router = APIRouter(prefix="/frames/{frame_id}", tags=["frames"])
 
 
 @router.get("", responses=problem_responses(401, 403, 404, 422, 500, 503))
-def read_frame(gateway: GatewayDep, frame: VisibleFrame) -> FrameDetail:
+def read_frame(
+    gateway: GatewayDep,
+    caller: Reader,
+    frame: VisibleFrame,
+    history: Annotated[bool, Query(description="Tell how its metadata changed, too.")] = False,
+) -> FrameDetail:
     """Tell all that is known of a frame."""
+    return _detail(gateway, caller, frame, history=history)
+
+
+@router.patch("", responses=problem_responses(401, 403, 404, 409, 422, 500, 503))
+def correct_frame(
+    gateway: GatewayDep, caller: Sender, frame: VisibleFrame, said: FrameChanges
+) -> FrameDetail:
+    """Correct what is told of a frame: what is not named stays, null forgets.
+
+    What stood there before is kept: `GET /frames/{id}?history=true`. Within other proposals, for
+    which the same bytes were sent, nothing changes.
+    """
+    changes = read_changes(said, caller)
+    with ledger.writing(gateway.engine) as session:
+        ledger.describe(session, frame, changes, caller)
+    return _detail(gateway, caller, _read_again(gateway, frame), history=True)
+
+
+def _detail(
+    gateway: Gateway, caller: ledger.Principal, frame: ledger.FrameRow, *, history: bool
+) -> FrameDetail:
     with ledger.reading(gateway.engine) as session:
-        return to_detail(frame, ledger.models_of(session, frame.frame_id))
+        return to_detail(
+            frame,
+            ledger.models_of(session, frame.frame_id),
+            ledger.places_of(session, frame.frame_id, caller),
+            ledger.metadata_history(session, frame) if history else None,
+        )
 
 
 @router.get(
@@ -38,7 +71,6 @@ def read_frame(gateway: GatewayDep, frame: VisibleFrame) -> FrameDetail:
 async def read_annotation(
     response: Response,
     gateway: GatewayDep,
-    caller: Reader,
     frame: VisibleFrame,
     model: FrameModel,
     wait: Wait = 0.0,
@@ -58,7 +90,7 @@ async def read_annotation(
         response.status_code = 202
     response.headers["Cache-Control"] = "no-store"
     # The file's geometry became known with the annotation: `frame` may be older than that.
-    return to_annotation(await run_in_threadpool(_read_again, gateway, caller, frame), found)
+    return to_annotation(await run_in_threadpool(_read_again, gateway, frame), found)
 
 
 @router.get(
@@ -71,7 +103,6 @@ async def read_annotation(
 async def read_annotations(
     response: Response,
     gateway: GatewayDep,
-    caller: Reader,
     frame: VisibleFrame,
     wait: Wait = 0.0,
 ) -> Annotations:
@@ -90,16 +121,13 @@ async def read_annotations(
     if not all(one.state.is_final for one in found):
         response.status_code = 202
     response.headers["Cache-Control"] = "no-store"
-    return await run_in_threadpool(_compared, gateway, caller, frame, found)
+    return await run_in_threadpool(_compared, gateway, frame, found)
 
 
 def _compared(
-    gateway: Gateway,
-    caller: ledger.Principal,
-    frame: ledger.FrameRow,
-    found: list[ledger.StoredAnnotation],
+    gateway: Gateway, frame: ledger.FrameRow, found: list[ledger.StoredAnnotation]
 ) -> Annotations:
-    known = _read_again(gateway, caller, frame)
+    known = _read_again(gateway, frame)
     order = gateway.catalogue.production.vocabulary.ids
     return Annotations(
         frame_id=frame.frame_id,
@@ -115,12 +143,10 @@ def _find_all(gateway: Gateway, frame: ledger.FrameRow) -> list[ledger.StoredAnn
     return sorted(found, key=lambda one: one.model.version != production)
 
 
-def _read_again(
-    gateway: Gateway, caller: ledger.Principal, frame: ledger.FrameRow
-) -> ledger.FrameRow:
+def _read_again(gateway: Gateway, frame: ledger.FrameRow) -> ledger.FrameRow:
     version = gateway.catalogue.production.version
     with ledger.reading(gateway.engine) as session:
-        return ledger.get_frame(session, frame.frame_id, production=version, sees=caller) or frame
+        return ledger.read_again(session, frame, version) or frame
 
 
 def _find(gateway: Gateway, frame: ledger.FrameRow, model: Bundle) -> ledger.StoredAnnotation:

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from scatterlens.schemas import ScanPage, ScanSummary, Timeline
+from scatterlens.schemas import ScanPage, Timeline
 from scatterlens_service import ledger
 from scatterlens_service.asking import Line, find_position
 from scatterlens_service.cursors import read_cursor, write_cursor
 from scatterlens_service.deps import ChosenModel, GatewayDep, Reader
 from scatterlens_service.errors import problem_responses
+from scatterlens_service.wire import to_scan
 
 router = APIRouter(prefix="/scans", tags=["search"])
 
@@ -37,7 +38,7 @@ def list_scans(
             limit=limit,
         )
     return ScanPage(
-        items=[ScanSummary.model_validate(vars(row)) for row in rows.items],
+        items=[to_scan(row) for row in rows.items],
         next_cursor=None if rows.following is None else write_cursor(f"scans:{rows.following}"),
     )
 
@@ -53,30 +54,37 @@ def read_timeline(
         str,
         Query(max_length=200, pattern=r"^[^\x00]*$", description="`frame_number` or a motor."),
     ] = "frame_number",
+    proposal: Line = None,
+    beamline: Line = None,
 ) -> Timeline:
     """Tell the probabilities of attributes along a scan.
 
     Of the newest 100,000 frames of the scan those that have an annotation and a value of `against`;
-    of more than 2,000 such points each k-th, from the first on, and the last.
+    of more than 2,000 such points each k-th, from the first on, and the last. Where several
+    proposals or beamlines have a scan of that name, `proposal` and `beamline` say which.
     """
     chosen = list(dict.fromkeys(one.strip() for one in attributes.split(",") if one.strip()))
     positions = [find_position(model, attribute) for attribute in chosen]
     with ledger.reading(gateway.engine) as session:
-        points = ledger.scan_timeline(
-            session,
-            scan,
-            positions,
-            production=model.version,
-            against=against,
-            limit=MOST_FRAMES,
-            sees=caller,
-        )
+        found = ledger.find_scan(session, scan, proposal=proposal, beamline=beamline, sees=caller)
+        points = []
+        if found is not None:
+            points = ledger.scan_timeline(
+                session,
+                found,
+                positions,
+                production=model.version,
+                against=against,
+                limit=MOST_FRAMES,
+            )
     every = max(1, -(-len(points) // MOST_POINTS))
     shown = points[::every]
     if points and shown[-1] is not points[-1]:
         shown.append(points[-1])
     return Timeline(
         scan=scan,
+        proposal=None if found is None else found.proposal,
+        beamline=None if found is None else found.beamline,
         against=against,
         frames=len(points),
         every=every,

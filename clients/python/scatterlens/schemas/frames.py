@@ -1,9 +1,10 @@
 """Frames that are sent, and what was seen in them."""
 
+import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from scatterlens.schemas.base import LINE, Finite, ModelRef, Probability, Reason, State, Wire
 
@@ -20,19 +21,99 @@ class GeometryIn(Wire):
     beam_center_yx: tuple[Finite, Finite]
 
 
-class FrameMetadata(Wire):
-    """What a client may say about the frames of one submission."""
+def _name(most: int) -> Any:
+    # Scans and proposals are numbers to many; to us they are names.
+    return Field(max_length=most, pattern=LINE, coerce_numbers_to_str=True)
 
-    sample: Annotated[str, Field(max_length=500, pattern=LINE)] | None = None
-    scan: Annotated[str, Field(max_length=200, pattern=LINE)] | None = None
-    frame_number: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
-    technique: Annotated[str, Field(max_length=50, pattern=LINE)] | None = None
-    beamline: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
-    proposal: Annotated[str, Field(max_length=100, pattern=LINE)] | None = None
-    motors: dict[str, Finite] = Field(default_factory=dict, max_length=1000)
+
+_Blank = BeforeValidator(lambda told: None if told == "" else told)
+"""Programs send an empty name where they have none."""
+
+
+_Sample = Annotated[Annotated[str, _name(500)] | None, _Blank]
+_Scan = Annotated[Annotated[str, _name(200)] | None, _Blank]
+_Technique = Annotated[Annotated[str, _name(50)] | None, _Blank]
+_Place = Annotated[Annotated[str, _name(100)] | None, _Blank]
+_FrameNumber = Annotated[int, Field(ge=0, le=2**63 - 1)] | None
+_Poni = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")] | None
+_Key = Annotated[str, Field(min_length=1, max_length=100, pattern=LINE)]
+_MOST_MOTORS = 1000
+_MOST_EXTRA = 200
+_MOST_EXTRA_BYTES = 2**14
+
+
+def _is_small(extra: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        size = len(json.dumps(extra, allow_nan=False))
+    except ValueError as error:
+        raise ValueError("a number in it is not finite: leave it out") from error
+    if size > _MOST_EXTRA_BYTES:
+        raise ValueError(f"{size:,} bytes as JSON, {_MOST_EXTRA_BYTES:,} are taken")
+    return extra
+
+
+class FrameMetadata(Wire):
+    """What a client may say about the frames of one submission.
+
+    A frame that was sent before keeps what is not said again.
+    """
+
+    sample: _Sample = None
+    scan: _Scan = None
+    frame_number: _FrameNumber = None
+    """Of the first of several frames, the others are counted on from it. Without it, the number at
+    the end of the file's name, else what the file says; inside a stack, the index."""
+    technique: _Technique = None
+    beamline: _Place = None
+    proposal: _Place = None
+    motors: dict[_Key, Finite] = Field(default_factory=dict, max_length=_MOST_MOTORS)
+    """Beside those that the file tells itself."""
     geometry: GeometryIn | None = None
-    poni: Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")] | None = None
+    poni: _Poni = None
     """Text of a PONI file (version 2 or 2.1), instead of `geometry`."""
+    extra: Annotated[dict[_Key, JsonValue], AfterValidator(_is_small)] = Field(
+        default_factory=dict, max_length=_MOST_EXTRA
+    )
+    """Whatever else is worth keeping, under names of your own; 16 KiB as JSON."""
+
+
+class FrameChanges(Wire):
+    """Corrections of what is told of a frame: what is not named stays, null forgets.
+
+    Motors and keys of `extra` are corrected one by one.
+    """
+
+    sample: _Sample = None
+    scan: _Scan = None
+    frame_number: _FrameNumber = None
+    technique: _Technique = None
+    beamline: _Place = None
+    proposal: _Place = None
+    """What people said of the frame goes with it."""
+    motors: dict[_Key, Finite | None] | None = Field(None, max_length=_MOST_MOTORS)
+    geometry: GeometryIn | None = None
+    poni: _Poni = None
+    """Instead of `geometry`."""
+    extra: Annotated[dict[_Key, JsonValue] | None, AfterValidator(_is_small)] = Field(
+        None, max_length=_MOST_EXTRA
+    )
+
+
+class MetadataChange(Wire):
+    """A change of what is told of a frame, by sending it again or by a correction."""
+
+    time: datetime
+    author: str | None
+    """Name of the key."""
+    changes: dict[str, tuple[JsonValue, JsonValue]]
+    """By field: what was told before and after, None = nothing."""
+
+
+class FramePlace(Wire):
+    """A proposal and a beamline within which a frame is known."""
+
+    proposal: str | None
+    beamline: str | None
 
 
 class SubmittedFrame(Wire):
@@ -43,7 +124,7 @@ class SubmittedFrame(Wire):
     """None where the file was refused before it had an identity."""
     state: State | None
     duplicate: bool
-    """The same bytes were known already; nothing was stored again."""
+    """The same bytes were known already, within what the caller sees; nothing is stored again."""
     error: Reason | None = None
 
 
@@ -181,11 +262,18 @@ class FrameDetail(FrameSummary):
     """A frame with everything known about it."""
 
     motors: dict[str, Finite] = Field(default_factory=dict)
+    """As the sender tells them, else the file."""
     geometry: GeometryIn | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
     header: dict[str, str | int | float] = Field(default_factory=dict)
     shape: tuple[int, int] | None = None
     models: list[ModelRef] = Field(default_factory=list)
     """Model versions with an annotation of this frame."""
+    places: list[FramePlace] = Field(default_factory=list)
+    """Within which the caller sees the frame, the newest first. This is told of the first one, or
+    of the one that `proposal` and `beamline` of the request name."""
+    history: list[MetadataChange] | None = None
+    """Of the metadata, oldest change first; None unless it was asked for."""
 
 
 class FramePage(Wire):

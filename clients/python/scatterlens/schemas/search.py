@@ -61,7 +61,6 @@ class ScanSummary(Wire):
     proposal: str | None
     beamline: str | None
     frames: int
-    """A frame that was sent twice counts twice."""
     first: datetime
     last: datetime
 
@@ -77,6 +76,8 @@ class Timeline(Wire):
     """How a model's answers go along a scan: columns of equal length, in the order of `x`."""
 
     scan: str
+    proposal: str | None = None
+    beamline: str | None = None
     against: str
     """`frame_number`, or the name of a motor."""
     frames: int

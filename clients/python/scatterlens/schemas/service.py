@@ -41,6 +41,7 @@ class Event(Wire):
     """Grows by time; send it back as `Last-Event-ID` to go on after it."""
     kind: Literal[
         "submitted",
+        "described",
         "done",
         "failed",
         "quarantined",
