@@ -8,6 +8,7 @@ export type Connection = "connecting" | "live" | "waiting";
 
 const KINDS = [
   "submitted",
+  "described",
   "done",
   "failed",
   "quarantined",

@@ -51,7 +51,14 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Correct Frame
+         * @description Correct what is told of a frame: what is not named stays, null forgets.
+         *
+         *     What stood there before is kept: `GET /frames/{id}?history=true`. Within other proposals, for
+         *     which the same bytes were sent, nothing changes.
+         */
+        patch: operations["correct_frame_api_v1_frames__frame_id__patch"];
         trace?: never;
     };
     "/api/v1/frames/{frame_id}/annotation": {
@@ -558,7 +565,8 @@ export interface paths {
          * @description Tell the probabilities of attributes along a scan.
          *
          *     Of the newest 100,000 frames of the scan those that have an annotation and a value of `against`;
-         *     of more than 2,000 such points each k-th, from the first on, and the last.
+         *     of more than 2,000 such points each k-th, from the first on, and the last. Where several
+         *     proposals or beamlines have a scan of that name, `proposal` and `beamline` say which.
          */
         get: operations["read_timeline_api_v1_scans_timeline_get"];
         put?: never;
@@ -1442,7 +1450,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "submitted" | "done" | "failed" | "quarantined" | "retried" | "labelled" | "training" | "model";
+            kind: "submitted" | "described" | "done" | "failed" | "quarantined" | "retried" | "labelled" | "training" | "model";
             /**
              * Frame Id
              * @default null
@@ -1543,6 +1551,37 @@ export interface components {
             more: boolean;
         };
         /**
+         * FrameChanges
+         * @description Corrections of what is told of a frame: what is not named stays, null forgets.
+         *
+         *     Motors and keys of `extra` are corrected one by one.
+         */
+        FrameChanges: {
+            /** Sample */
+            sample?: string | null;
+            /** Scan */
+            scan?: string | null;
+            /** Frame Number */
+            frame_number?: number | null;
+            /** Technique */
+            technique?: string | null;
+            /** Beamline */
+            beamline?: string | null;
+            /** Proposal */
+            proposal?: string | null;
+            /** Motors */
+            motors?: {
+                [key: string]: number | null;
+            } | null;
+            geometry?: components["schemas"]["GeometryIn"] | null;
+            /** Poni */
+            poni?: string | null;
+            /** Extra */
+            extra?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+        };
+        /**
          * FrameCount
          * @description How many frames a search finds.
          */
@@ -1598,6 +1637,10 @@ export interface components {
                 [key: string]: number;
             };
             geometry?: components["schemas"]["GeometryIn"] | null;
+            /** Extra */
+            extra?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
             /** Header */
             header?: {
                 [key: string]: string | number;
@@ -1609,6 +1652,10 @@ export interface components {
             ] | null;
             /** Models */
             models?: components["schemas"]["ModelRef"][];
+            /** Places */
+            places?: components["schemas"]["FramePlace"][];
+            /** History */
+            history?: components["schemas"]["MetadataChange"][] | null;
         };
         /**
          * FrameLabels
@@ -1627,6 +1674,8 @@ export interface components {
         /**
          * FrameMetadata
          * @description What a client may say about the frames of one submission.
+         *
+         *     A frame that was sent before keeps what is not said again.
          */
         FrameMetadata: {
             /**
@@ -1670,6 +1719,10 @@ export interface components {
              * @default null
              */
             poni: string | null;
+            /** Extra */
+            extra?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
         };
         /**
          * FramePage
@@ -1683,6 +1736,16 @@ export interface components {
             items: components["schemas"]["FrameSummary"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * FramePlace
+         * @description A proposal and a beamline within which a frame is known.
+         */
+        FramePlace: {
+            /** Proposal */
+            proposal: string | null;
+            /** Beamline */
+            beamline: string | null;
         };
         /**
          * FrameSummary
@@ -1871,6 +1934,7 @@ export interface components {
             /** Next Cursor */
             next_cursor?: string | null;
         };
+        JsonValue: unknown;
         /**
          * KeyIn
          * @description A key that is asked for.
@@ -1993,6 +2057,26 @@ export interface components {
                 [key: string]: components["schemas"]["LabelIn"];
             };
             shown?: components["schemas"]["Shown"] | null;
+        };
+        /**
+         * MetadataChange
+         * @description A change of what is told of a frame, by sending it again or by a correction.
+         */
+        MetadataChange: {
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Author */
+            author: string | null;
+            /** Changes */
+            changes: {
+                [key: string]: [
+                    components["schemas"]["JsonValue"],
+                    components["schemas"]["JsonValue"]
+                ];
+            };
         };
         /**
          * ModelDetail
@@ -2562,6 +2646,10 @@ export interface components {
         Timeline: {
             /** Scan */
             scan: string;
+            /** Proposal */
+            proposal?: string | null;
+            /** Beamline */
+            beamline?: string | null;
             /** Against */
             against: string;
             /** Frames */
@@ -2911,6 +2999,8 @@ export interface operations {
                 /** @description GeometryIn as JSON. */
                 geometry?: string | null;
                 poni?: string | null;
+                /** @description JSON object of free keys. */
+                extra?: string | null;
             };
             header?: {
                 "idempotency-key"?: string | null;
@@ -3054,7 +3144,14 @@ export interface operations {
     };
     read_frame_api_v1_frames__frame_id__get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Tell how its metadata changed, too. */
+                history?: boolean;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
+            };
             header?: never;
             path: {
                 /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
@@ -3129,11 +3226,110 @@ export interface operations {
             };
         };
     };
+    correct_frame_api_v1_frames__frame_id__patch: {
+        parameters: {
+            query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
+                frame_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FrameChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrameDetail"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_annotation_api_v1_frames__frame_id__annotation_get: {
         parameters: {
             query?: {
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -3225,6 +3421,10 @@ export interface operations {
             query?: {
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -3311,7 +3511,12 @@ export interface operations {
     };
     read_raw_api_v1_frames__frame_id__raw_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
+            };
             header?: never;
             path: {
                 /** @description `<sha256>` of the file, `<sha256>.<index>` inside a stack. */
@@ -3401,6 +3606,10 @@ export interface operations {
                 colormap?: "gray" | "viridis" | "magma" | "inferno";
                 /** @description Longest side of the picture, in pixels. */
                 size?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -3497,6 +3706,10 @@ export interface operations {
     read_preview_api_v1_frames__frame_id__preview_npy_get: {
         parameters: {
             query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -3593,6 +3806,10 @@ export interface operations {
     draw_overlay_api_v1_frames__frame_id__overlays__attribute__png_get: {
         parameters: {
             query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
                 /** @description Colours of the map. */
@@ -3701,6 +3918,10 @@ export interface operations {
             query?: {
                 /** @description float32 (H, W) on detector pixels, NaN where masked; or the map's cells. */
                 space?: "detector" | "cells";
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -3798,6 +4019,10 @@ export interface operations {
     draw_attention_api_v1_frames__frame_id__attention__name__png_get: {
         parameters: {
             query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
                 /** @description Colours of the map. */
@@ -3906,6 +4131,10 @@ export interface operations {
             query?: {
                 /** @description float32 (H, W) on detector pixels, NaN where masked; or the map's cells. */
                 space?: "detector" | "cells";
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -4005,6 +4234,10 @@ export interface operations {
             query?: {
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -4121,6 +4354,10 @@ export interface operations {
                 chi_max?: number;
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -4232,6 +4469,10 @@ export interface operations {
                 high?: number | null;
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -4339,6 +4580,10 @@ export interface operations {
             query?: {
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -4444,6 +4689,10 @@ export interface operations {
     draw_spread_api_v1_frames__frame_id__overlays__attribute__spread_png_get: {
         parameters: {
             query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Colours of the map. */
                 colormap?: "gray" | "viridis" | "magma" | "inferno";
                 opacity?: number;
@@ -4547,7 +4796,12 @@ export interface operations {
     };
     read_spread_api_v1_frames__frame_id__overlays__attribute__spread_npy_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
+            };
             header?: never;
             path: {
                 attribute: string;
@@ -4644,6 +4898,10 @@ export interface operations {
             query?: {
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
                 /** @description Colours of the map. */
@@ -4773,6 +5031,10 @@ export interface operations {
                 space?: "detector" | "cells";
                 /** @description Seconds to wait for it. */
                 wait?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -5145,7 +5407,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A line for each frame: what is known of it, tags, probabilities */
+            /** @description A line for each frame: what is known of it, tags, probabilities, motors (`motors.<name>`) and free keys (`extra.<name>`) */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5325,6 +5587,10 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -5489,6 +5755,8 @@ export interface operations {
                 attributes: string;
                 /** @description `frame_number` or a motor. */
                 against?: string;
+                proposal?: string | null;
+                beamline?: string | null;
                 /** @description Model by `name`, `version` or `name@version`; default: production. */
                 model?: string | null;
             };
@@ -5794,6 +6062,10 @@ export interface operations {
             query?: {
                 /** @description Tell all that was ever said, too. */
                 history?: boolean;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
             };
             header?: never;
             path: {
@@ -5878,7 +6150,12 @@ export interface operations {
     };
     put_labels_api_v1_frames__frame_id__labels_put: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                proposal?: string | null;
+                /** @description Where the frame is known within several: which is meant. Else the newest. */
+                beamline?: string | null;
+            };
             header?: {
                 /** @description `ETag` of the labels that the caller has read. */
                 "if-match"?: string | null;

@@ -54,6 +54,10 @@ export function About(props: {
       )}
       <Table title="Motors" rows={Object.entries(frame.motors ?? {})} />
       <Table
+        title="Told beside"
+        rows={Object.entries(frame.extra ?? {}).map(([name, value]) => [name, wordsOf(value)])}
+      />
+      <Table
         title="Models"
         rows={annotations.flatMap(({ model, state, novelty, mask_fraction, timings_ms }) => {
           const rows: Rows = [[model.name, `${model.version}: ${state}`]];
@@ -70,6 +74,10 @@ export function About(props: {
       <Table title="Header of the file" rows={Object.entries(frame.header ?? {})} />
     </div>
   );
+}
+
+function wordsOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function percent(share: number): string {

@@ -72,7 +72,7 @@ function KnownFrame(props: { frame: Known; pixels: ReturnType<typeof usePixels> 
   const view = useSharedView(height, width);
 
   const list = useLocation().search;
-  const { previous, next } = useNeighbours(frameId, frame.scan);
+  const { previous, next } = useNeighbours(frameId, frame);
   const navigate = useNavigate();
   useKeys((key) => {
     if (key === "[" && previous) navigate(`/frames/${previous}${list}`);

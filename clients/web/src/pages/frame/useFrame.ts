@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-quer
 import { useSearchParams } from "react-router";
 import { type Asked, readAsked, writeAsked } from "../../api/asked";
 import { api, dataOf, type Schemas } from "../../api/client";
+import { useEvents } from "../../api/events";
 import { loadFrames } from "../../frames/loading";
 import type { Layer } from "./FrameMesh";
 import { type MapChoice, pathOf } from "./maps";
@@ -24,6 +25,13 @@ function withTuples<T>(data: unknown): T {
 
 /** All that is known of the frame. */
 export function useDetail(frameId: string) {
+  const queries = useQueryClient();
+  useEvents((event) => {
+    if (event.kind !== "described" || event.frame_id !== frameId) return;
+    for (const queryKey of [["frame", frameId], ["annotations", frameId], ["profile"]]) {
+      void queries.invalidateQueries({ queryKey });
+    }
+  });
   return useQuery({
     queryKey: ["frame", frameId],
     queryFn: async () =>
@@ -170,11 +178,22 @@ type Way = "before" | "after";
 
 const besideKey = (frameId: string, way: Way, list: Asked) => ["beside", frameId, way, list];
 
+type ScanOfFrame = Pick<Schemas["FrameDetail"], "scan" | "proposal" | "beamline">;
+
+/** A scan belongs to its proposal and its beamline. */
+function scanOf({ scan, proposal, beamline }: ScanOfFrame): Asked {
+  return {
+    scan: scan ?? undefined,
+    proposal: proposal ?? undefined,
+    beamline: beamline ?? undefined,
+  };
+}
+
 /** The frames before and after this one in the list that the address tells, else in its scan. */
-export function useNeighbours(frameId: string, scan: string | null | undefined) {
+export function useNeighbours(frameId: string, scan: ScanOfFrame) {
   const [address] = useSearchParams();
   const asked = readAsked(address);
-  const list = writeAsked(asked) === "" && scan ? { scan } : asked;
+  const list = writeAsked(asked) === "" && scan.scan ? scanOf(scan) : asked;
   const before = useBeside(frameId, "before", list);
   const after = useBeside(frameId, "after", list);
   // In a list with the newest first, what follows in time stands before.

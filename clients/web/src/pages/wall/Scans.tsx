@@ -6,11 +6,18 @@ import styles from "./Scans.module.css";
 
 const MOST = 8;
 
+export interface ScanChoice {
+  scan: string;
+  /** Empty where none was told and others have a scan of that name, too. */
+  proposal?: string;
+  beamline?: string;
+}
+
 /** Row of buttons; nothing where frames came without a scan. */
 export function Scans(props: {
   beamline?: string;
   proposal?: string;
-  onChoose: (scan: string) => void;
+  onChoose: (scan: ScanChoice) => void;
 }) {
   const { beamline, proposal } = props;
   const { data } = useQuery({
@@ -20,6 +27,11 @@ export function Scans(props: {
     refetchInterval: 5_000,
   });
   const scans = data?.items ?? [];
+  /** A scan belongs to its proposal and beamline, which its name alone may not tell. */
+  function choiceOf({ scan, proposal, beamline }: (typeof scans)[number]): ScanChoice {
+    const none = scans.filter((one) => one.scan === scan).length > 1 ? "" : undefined;
+    return { scan, proposal: proposal ?? none, beamline: beamline ?? none };
+  }
   if (scans.length === 0) return null;
   return (
     <section className={styles.scans} aria-label="Newest scans">
@@ -28,7 +40,7 @@ export function Scans(props: {
           key={`${scan.scan} ${scan.proposal} ${scan.beamline}`}
           type="button"
           title={[scan.beamline, scan.proposal].filter(Boolean).join(" · ")}
-          onClick={() => props.onChoose(scan.scan)}
+          onClick={() => props.onChoose(choiceOf(scan))}
         >
           {scan.scan} <span className="muted">{scan.frames.toLocaleString()}</span>
         </button>

@@ -14,8 +14,13 @@ const MOST = 6;
 const FIRST = ["ring", "halo", "anisotropic"];
 
 /** Strip of a scan; attributes and what they are drawn against can be chosen. */
-export function Timeline(props: { scan: string; newestFrame?: string }) {
-  const { scan } = props;
+export function Timeline(props: {
+  scan: string;
+  proposal?: string;
+  beamline?: string;
+  newestFrame?: string;
+}) {
+  const { scan, proposal, beamline } = props;
   const queries = useQueryClient();
   const known = useAttributes();
   const name = useAttributeName();
@@ -24,11 +29,11 @@ export function Timeline(props: { scan: string; newestFrame?: string }) {
   const chosen = wanted.filter((id) => known.some((attribute) => attribute.id === id));
 
   const { data, error, refetch } = useQuery({
-    queryKey: ["timeline", scan, chosen, against],
+    queryKey: ["timeline", scan, proposal, beamline, chosen, against],
     queryFn: () =>
       dataOf(
         api.GET("/api/v1/scans/timeline", {
-          params: { query: { scan, attributes: chosen.join(","), against } },
+          params: { query: { scan, proposal, beamline, attributes: chosen.join(","), against } },
         }),
       ),
     enabled: chosen.length > 0,

@@ -7,7 +7,7 @@ import { FrameGrid } from "../../frames/FrameGrid";
 import { frameAt, lengthOf } from "../../frames/list";
 import { Failure, Loading, Nothing } from "../../ui/Notice";
 import { DropZone } from "./DropZone";
-import { Scans } from "./Scans";
+import { type ScanChoice, Scans } from "./Scans";
 import { Timeline } from "./Timeline";
 import { useWall, type WallFilter } from "./useWall";
 import styles from "./Wall.module.css";
@@ -32,6 +32,19 @@ export function Wall() {
       (before) => {
         if (value) before.set(field, value);
         else before.delete(field);
+        return before;
+      },
+      { replace: true },
+    );
+  }
+
+  function chooseScan(chosen: ScanChoice) {
+    setAddress(
+      (before) => {
+        for (const field of FIELDS) {
+          const value = chosen[field];
+          if (value !== undefined) before.set(field, value);
+        }
         return before;
       },
       { replace: true },
@@ -98,13 +111,14 @@ export function Wall() {
             foot={wall.error && <Failure error={wall.error} onRetry={wall.retry} />}
           >
             {filter.scan ? (
-              <Timeline scan={filter.scan} newestFrame={frameAt(wall.list, 0)?.frame_id} />
-            ) : (
-              <Scans
-                beamline={filter.beamline}
+              <Timeline
+                scan={filter.scan}
                 proposal={filter.proposal}
-                onChoose={(scan) => choose("scan", scan)}
+                beamline={filter.beamline}
+                newestFrame={frameAt(wall.list, 0)?.frame_id}
               />
+            ) : (
+              <Scans beamline={filter.beamline} proposal={filter.proposal} onChoose={chooseScan} />
             )}
           </FrameGrid>
         )}
