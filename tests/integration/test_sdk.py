@@ -23,6 +23,7 @@ from scatterlens.cli import drawing
 from scatterlens.connection import read_connection
 from scatterlens.errors import (
     ApiError,
+    BadArgument,
     Forbidden,
     FrameRejected,
     NotFound,
@@ -408,6 +409,53 @@ def test_the_command_line_says_what_python_says(gateway, client, tmp_path):
         assert written == {f"{file.name}.{short}.{tag}.png" for tag in result.tags}
 
 
+PONI = """poni_version: 2
+Detector: Detector
+Detector_config: {"pixel1": 1.72e-4, "pixel2": 1.72e-4}
+Distance: 0.5
+Poni1: 0.01
+Poni2: 0.02
+Rot1: 0
+Rot2: 0
+Rot3: 0
+Wavelength: 1e-10
+"""
+
+
+def test_frames_are_described_as_they_are_sent_and_corrected_later(gateway, client, tmp_path):
+    files = [write_frame(tmp_path / f"saxs_{n}_dark.edf", seed=500 + n) for n in (3, 4)]
+    (tmp_path / "setup.poni").write_text(PONI)
+    about = ["--scan", "12", "--poni", tmp_path / "setup.poni", "--motors", "th=0.5,phi=2"]
+    numbered = ["--frame-number", "saxs_([0-9]+)_dark", "--extra", "operator=ada"]
+    run = run_cli(gateway, "annotate", "--json", *about, *numbered, *files)
+    assert run.returncode == 0, run.stderr
+    ids = [json.loads(line)["frame_id"] for line in run.stdout.splitlines()]
+    frames = [client.frame(frame_id) for frame_id in ids]
+    assert [frame.frame_number for frame in frames] == [3, 4]
+    for frame in frames:
+        assert frame.motors == {"th": 0.5, "phi": 2.0}
+        assert frame.extra == {"operator": "ada"}
+        assert frame.geometry is not None
+        assert frame.geometry.distance_m == 0.5
+    run = run_cli(gateway, "describe", ids[0], "--scan", "13", "--forget", "motors.phi")
+    assert run.returncode == 0, run.stderr
+    assert "scan 12 -> 13" in run.stdout
+    assert client.frame(ids[0]).motors == {"th": 0.5}
+    corrected = client.describe(ids[0], sample="LaB6", scan=12, geometry=None)
+    assert (corrected.scan, corrected.geometry) == ("12", None)
+    assert corrected.history is not None
+    assert len(corrected.history) == 2
+    assert [one.frame_id for one in client.search(scan=12, order="frame_number")] == ids
+    with pytest.raises(BadArgument, match="sample"):
+        client.describe(ids[0], smaple="LaB6")
+    for wrong, word in (("th", "Write --motors name=value"), ("th=warm", "is no number")):
+        run = run_cli(gateway, "annotate", "--motors", wrong, files[0])
+        assert run.returncode == 2, run.stdout
+        assert word in run.stderr
+    run = run_cli(gateway, "annotate", "--local", "--scan", "12", files[0])
+    assert run.returncode == 2
+
+
 def test_without_a_gateway_the_answer_is_the_same(gateway, client, tmp_path):
     file = write_frame(tmp_path / "same.edf", seed=210)
     run = run_cli(
@@ -560,7 +608,9 @@ def test_watch_on_the_command_line_sends_once_over_restarts(gateway, tmp_path):
             process.terminate()
         return said
 
-    assert "0 files sent before" in watch_until(r"sent a\.edf")
+    said = watch_until(r"seen a\.edf .+\n")
+    assert "0 files sent before" in said
+    assert re.search(r"sent a\.edf", said)
     write_frame(folder / "b.edf", seed=401)
     said = watch_until(r"sent b\.edf")
     assert "1 files sent before" in said

@@ -1,6 +1,7 @@
 """The client of a gateway: send frames, wait for what was seen in them, search, follow events."""
 
 import base64
+import io
 import json
 import threading
 import time
@@ -35,9 +36,11 @@ from scatterlens.schemas import (
     AttributeInfo,
     Event,
     ExportedLabel,
+    FrameChanges,
     FrameDetail,
     FrameLabels,
     FrameMetadata,
+    FramePlace,
     Health,
     ModelDetail,
     ModelInfo,
@@ -173,18 +176,22 @@ class Client(FrameData, Searching, Operating):
         *,
         wait: float = 600.0,
         model: str | None = None,
+        about: Callable[[File], Mapping[str, object]] | None = None,
         **metadata: object,
     ) -> Iterator[Outcome]:
         """Annotate many files at once; yield one outcome for each frame, in the files' order.
 
-        A file that is missing or refused is an outcome with its error; the others go on.
+        `metadata` speaks of all files, and what `about` returns of one of them: its motors, its
+        frame number. A file that is missing or refused is an outcome with its error; the others go
+        on.
         """
 
         abandoned = threading.Event()
 
         def outcomes(file: File) -> list[Outcome]:
             try:
-                return self._outcomes(file, str(frames), wait, model, metadata, abandoned)
+                own = {**metadata, **(about(file) if about else {})}
+                return self._outcomes(file, str(frames), wait, model, own, abandoned)
             except (ScatterlensError, OSError) as error:
                 return [_unsent(file, error)]
 
@@ -264,9 +271,54 @@ class Client(FrameData, Searching, Operating):
 
     # Follow
 
-    def frame(self, frame_id: str) -> FrameDetail:
-        """Return everything known about a frame: header, geometry, motors, where it stands."""
-        return self._transport.get(FrameDetail, f"frames/{frame_id}")
+    def frame(
+        self,
+        frame_id: str,
+        *,
+        history: bool = False,
+        proposal: str | None = None,
+        beamline: str | None = None,
+    ) -> FrameDetail:
+        """Return everything known about a frame: header, geometry, motors, where it stands.
+
+        With `history`, how its metadata changed, too. `proposal` and `beamline` name the one that
+        is meant where the same bytes are known within several (`places`); else it is the newest.
+        """
+        asked = {"history": history or None, "proposal": proposal, "beamline": beamline}
+        return self._transport.get(FrameDetail, f"frames/{frame_id}", **asked)
+
+    def describe(
+        self,
+        frame_id: str,
+        *,
+        within: FramePlace | None = None,
+        **changes: object,
+    ) -> FrameDetail:
+        """Correct what is told of a frame; returns it with the history of such changes.
+
+        `changes` are the fields of `FrameMetadata`: what is not named stays, None forgets. Motors
+        and keys of `extra` are corrected one by one. `within` is one of the frame's `places`, where
+        it has several.
+
+        Raises:
+            BadArgument: a field is unknown or wrong.
+            ApiError: the frame is known within that proposal already.
+            NotFound, Forbidden, TransportError: no such frame; the key may not; no gateway.
+
+        """
+        body = checked(FrameChanges, changes)
+        asked = {}
+        if within is not None:
+            asked = {"proposal": within.proposal or "", "beamline": within.beamline or ""}
+        content = body.model_dump_json(exclude_unset=True).encode()
+        answer = self._transport.request(
+            "PATCH",
+            f"frames/{frame_id}",
+            params=asked,
+            headers={"Content-Type": "application/json"},
+            body=lambda: io.BytesIO(content),
+        )
+        return read(FrameDetail, answer)
 
     def events(self, after: int | None = None) -> Iterator[Event]:
         """Yield state changes as they happen, for ever; those after event `after` come first.

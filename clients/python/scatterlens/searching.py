@@ -115,15 +115,22 @@ class Searching:
 
     def timeline(
         self,
-        scan: str,
+        scan: str | int,
         attributes: Sequence[str],
         *,
         against: str = "frame_number",
+        proposal: str | None = None,
+        beamline: str | None = None,
         model: str | None = None,
     ) -> Timeline:
         """Return how probabilities go along a scan, against the frame number or a motor.
 
         Of more than 2,000 frames each so-manieth is there (`every`), and the last.
+
+        Raises:
+            ApiError: several proposals or beamlines have a scan of that name: say which is meant,
+                by `""` that of none.
+
         """
         return self._transport.get(
             Timeline,
@@ -131,6 +138,8 @@ class Searching:
             scan=scan,
             attributes=",".join(attributes),
             against=against,
+            proposal=proposal,
+            beamline=beamline,
             model=model,
         )
 

@@ -30,6 +30,7 @@ class Listed:
 
 _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
+    "describe": "scatterlens.cli.describe:describe",
     "explain": "scatterlens.cli.explain:explain",
     "models": "scatterlens.cli.models:models",
     "show": "scatterlens.cli.show:show",
@@ -38,6 +39,7 @@ _OWN = {
 }
 _LISTED = {
     "annotate": Listed("Say what is seen in frames, and where."),
+    "describe": Listed("Correct what is told of a frame: scan, sample, motors, geometry."),
     "explain": Listed("Write pictures of where a model looked, by several methods."),
     "show": Listed("Look at one file: format, shape, mask, geometry, a small picture."),
     "watch": Listed("Send every new complete file of a folder to the gateway."),

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from scatterlens.cli import options
+from scatterlens.cli.describing import number_of
 from scatterlens.cli.failures import reason_for
 from scatterlens.client import Client, Outcome
+from scatterlens.errors import BadArgument
+from scatterlens.files import File
 from scatterlens.result import Result
 from scatterlens.schemas import Reason
 
@@ -44,18 +47,41 @@ def annotate(
     scan: options.Scan = None,
     proposal: options.Proposal = None,
     beamline: options.Beamline = None,
+    technique: options.Technique = None,
+    poni: options.Poni = None,
+    motors: options.Motors = None,
+    frame_number: options.FrameNumber = None,
+    extra: options.Extra = None,
 ) -> None:
     """Say what is seen in frames, how surely, and (with --overlays) where.
 
     Exit code 1 if any file failed; the others are annotated all the same.
     """
+    metadata = options.given(
+        sample=sample,
+        scan=scan,
+        proposal=proposal,
+        beamline=beamline,
+        technique=technique,
+        poni=poni,
+        motors=motors,
+        extra=extra,
+    )
+    numbered = number_of(frame_number)
     if local:
+        if metadata or numbered:
+            raise BadArgument("With --local nothing is kept: leave out what is said about frames.")
         from scatterlens.cli.local import annotate_locally
 
         outcomes = annotate_locally(files, frames, model)
     else:
-        metadata = options.given(sample=sample, scan=scan, proposal=proposal, beamline=beamline)
-        outcomes = _annotate_remotely(files, frames, model, wait, url, key, metadata)
+        place = {file: at for at, file in enumerate(dict.fromkeys(files))}
+
+        def about(file: File) -> dict[str, object]:
+            number = None if numbered is None else numbered(str(file), place[str(file)])
+            return {} if number is None else {"frame_number": number}
+
+        outcomes = _annotate_remotely(files, frames, model, wait, url, key, about, metadata)
     seen = []
     for outcome in _with_progress(outcomes, len(files)):
         seen.append(outcome)
@@ -76,12 +102,15 @@ def _annotate_remotely(
     wait: float,
     url: str | None,
     key: str | None,
+    about: Callable[[File], dict[str, object]],
     metadata: dict[str, object],
 ) -> Iterator[Outcome]:
     with Client(url, key, retry_s=2.0) as client:
         client.health()  # nobody there: say so once, now, and not for every file
     with Client(url, key) as client:
-        yield from client.annotate_many(files, frames, wait=wait, model=model, **metadata)
+        yield from client.annotate_many(
+            files, frames, wait=wait, model=model, about=about, **metadata
+        )
 
 
 def _with_progress(outcomes: Iterator[Outcome], files: int) -> Iterator[Outcome]:
