@@ -208,7 +208,7 @@ def test_alternate_training_goes_through_both_levels_and_resumes(tmp_path, few):
     assert (tmp_path / "run/frames1.safetensors").exists()
     again = alternate(recipe, few, few, tmp_path / "run", "uncorrelated")
     for one, other in zip(net.parameters(), again.parameters(), strict=True):
-        assert torch.equal(one, other)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_alternate_training_needs_a_trained_network(tmp_path, few):

@@ -112,7 +112,8 @@ def test_a_bundle_serves_what_the_contract_says(bundle_folder):
         first.probabilities, 1 / (1 + np.exp(-logits / temperature)), atol=1e-5
     )
     alone = session.predict(batch[3:4])[0]
-    np.testing.assert_array_equal(alone.probabilities, predictions[3].probabilities)
+    # Not to the last bit: onnxruntime adds up in another order for another size of the batch.
+    np.testing.assert_allclose(alone.probabilities, predictions[3].probabilities, atol=1e-5)
 
 
 def test_a_bundle_holds_the_weights_that_it_was_exported_from(bundle_folder, examples):

@@ -139,7 +139,7 @@ def test_unknown_labels_teach_nothing():
     z, labels = learnable(8)
     labels[40:] = -1
     some, fewer = fit_head(z, labels), fit_head(z[:40], labels[:40])
-    np.testing.assert_array_equal(some.decide(z), fewer.decide(z))
+    np.testing.assert_allclose(some.decide(z), fewer.decide(z), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,13 @@ def test_what_was_not_learned_stays_as_it_was(adapted, labelled):
     before, after = outputs(base, labelled[0][:5]), outputs(bundle, labelled[0][:5])
     kept = [a for a in range(20) if a not in (RING, HALO, SPOTTED)]
     for old, new in zip(before[:2], after[:2], strict=True):
-        np.testing.assert_array_equal(new[:, kept], old[:, kept])
+        # Two sessions: the last bits may differ.
+        np.testing.assert_allclose(new[:, kept], old[:, kept], rtol=1e-5, atol=1e-6)
         assert not np.allclose(new[:, RING], old[:, RING])
-    np.testing.assert_array_equal(after[2], before[2])
+    np.testing.assert_allclose(after[2], before[2], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(bundle.thresholds[kept], base.thresholds[kept])
     attention = [ModelSession(b).predict(labelled[0][:1])[0].attention_maps for b in adapted]
-    np.testing.assert_array_equal(*attention)
+    np.testing.assert_allclose(*attention, rtol=1e-5, atol=1e-6)
 
 
 def test_a_served_probability_is_that_of_scikit_learn(adapted, labelled):

@@ -94,7 +94,8 @@ def test_the_first_request_has_it_computed_once_and_all_methods_with_it(
     expected = GradientSession(bundle).maps(prepared[None], bundle.vocabulary.ids.index("ring"))
     for method in METHODS:
         cells = load(ask(service, annotated, f"{method}/ring.npy", space="cells"))
-        np.testing.assert_array_equal(cells, expected[method][0])
+        # Two sessions: the last bits may differ.
+        np.testing.assert_allclose(cells, expected[method][0], rtol=1e-4, atol=1e-6)
         assert cells.dtype == np.float32
         spread = load(ask(service, annotated, f"{method}/ring.npy"))
         np.testing.assert_array_equal(spread, overlay(cells, placement, mask))

@@ -49,7 +49,9 @@ def test_a_frame_is_answered_as_the_model_answers_it(runtime, send):
     assert set(stored.timings_ms) == {"decode", "prepare", "infer", "preview"}
     assert stored.blob is not None
     arrays = unpack(runtime.blobs.read(stored.blob))
-    np.testing.assert_array_equal(arrays.attribute_maps, expected.stored.attribute_maps)
+    # Kept as float16; onnxruntime does not promise the same last bits of two runs.
+    kept, computed = (np.float32(one.attribute_maps) for one in (arrays, expected.stored))
+    np.testing.assert_allclose(kept, computed, rtol=2e-3, atol=1e-3)
     with ledger.reading(runtime.engine) as session:
         row = ledger.get_frame(session, frame_id, production=model.bundle.version)
     assert row is not None
@@ -65,7 +67,7 @@ def test_more_frames_than_a_batch_are_all_answered(runtime, send):
 def test_a_refused_file_fails_with_its_reason_and_its_neighbours_are_as_without_it(runtime, send):
     alone = send(picture(1))
     drain(runtime)
-    first = state_of(runtime, alone).scores
+    first = {score.attribute: score.probability for score in state_of(runtime, alone).scores}
     with ledger.writing(runtime.engine) as session:
         for table in reversed(Table.metadata.sorted_tables):
             session.execute(delete(table))
@@ -77,7 +79,9 @@ def test_a_refused_file_fails_with_its_reason_and_its_neighbours_are_as_without_
     assert refused.state is State.FAILED
     assert refused.reason is not None
     assert refused.reason.remedy
-    assert state_of(runtime, good).scores == first
+    # It is answered in a batch now, where onnxruntime may add up in another order.
+    beside = {score.attribute: score.probability for score in state_of(runtime, good).scores}
+    assert beside == pytest.approx(first, abs=1e-5)
     assert state_of(runtime, other).state is State.DONE
 
 

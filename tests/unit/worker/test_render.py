@@ -72,7 +72,7 @@ def test_the_maps_kept_are_those_of_the_graph_and_the_frame_is_read_once_a_batch
     maps = unpack_maps(runtime.renders.read(kept.blob))
     assert set(maps) == set(bundle.gradient_maps)
     for name, cells in maps.items():
-        np.testing.assert_array_equal(cells, expected[name][0])
+        np.testing.assert_allclose(cells, expected[name][0], rtol=1e-4, atol=1e-6)
 
 
 def test_a_model_without_the_graph_fails_the_picture_with_a_reason(runtime, send):
