@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from support import browsing
+
+# It only ends what would wait for ever; a busy machine takes long over a page.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

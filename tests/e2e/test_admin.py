@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from support import browsing
 from support.gateway import picture
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -62,7 +63,7 @@ def test_a_revoked_key_leads_to_the_login_at_the_next_step(other, page, service)
     expect(row(page, "leaver")).to_contain_text("revoked")
     other.get_by_label("scan").fill("another")
     other.get_by_label("scan").press("Enter")
-    expect(other.get_by_label("Key", exact=True)).to_be_visible(timeout=10_000)
+    expect(other.get_by_label("Key", exact=True)).to_be_visible()
 
 
 def test_a_key_is_made_shown_once_and_opens_what_was_asked(page, other, service):
@@ -95,11 +96,12 @@ def test_a_failed_frame_is_tried_again(page, service):
     page.get_by_role("button", name="Try 1 again").click()
     expect(page.get_by_text("1 frame waits again.")).to_be_visible()
     expect(row(page, "damaged.npy")).to_have_count(0)
-    for _ in range(20):
+
+    def is_there() -> bool:
         page.get_by_role("button", name="Look again").click()
-        page.wait_for_timeout(500)
-        if row(page, "damaged.npy").count():
-            break
+        return row(page, "damaged.npy").count() > 0
+
+    wait_until(is_there, every=0.2)
     expect(row(page, "damaged.npy").get_by_role("cell").nth(3)).to_have_text("2")
 
 
@@ -111,7 +113,7 @@ def test_the_service_tells_how_it_does(page, service):
     done = row(page, "annotate.live").get_by_role("cell").nth(3)
     before = int(done.inner_text())
     service.send(picture(3), "finer.npy")
-    expect(done).to_have_text(str(before + 1), timeout=10_000)
+    expect(done).to_have_text(str(before + 1))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 import shutil
-import time
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,6 +11,7 @@ from playwright.sync_api import Page, expect
 from support import browsing
 from support.bundles import make_bundle
 from support.gateway import picture
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -29,15 +29,12 @@ def labels(service: browsing.Site, frame: str) -> dict[str, str]:
 
 
 def wait_for_labels(service: browsing.Site, frame: str, expected: dict[str, str]) -> None:
-    end = time.monotonic() + 10
-    while labels(service, frame) != expected:
-        assert time.monotonic() < end, labels(service, frame)
-        time.sleep(0.1)
+    wait_until(lambda: labels(service, frame) == expected)
 
 
 def rows(page: Page) -> list[str]:
     """Attributes of the panel in their places."""
-    expect(page.locator("[data-attribute]").first).to_be_visible(timeout=10_000)
+    expect(page.locator("[data-attribute]").first).to_be_visible()
     found = page.locator("[data-attribute]")
     return [found.nth(i).get_attribute("data-attribute") or "" for i in range(found.count())]
 
@@ -46,7 +43,7 @@ def open_review(page: Page, service: browsing.Site) -> str:
     """Open the queue of uncertain frames; gives the frame that is shown."""
     page.goto(f"{service.url}/review")
     link = page.get_by_title("Open the frame's page")
-    expect(link).to_be_visible(timeout=10_000)
+    expect(link).to_be_visible()
     return re.sub(r".*/frames/", "", link.get_attribute("href") or "")
 
 
@@ -63,7 +60,7 @@ def test_three_attributes_are_corrected_by_keyboard(page, service, frames):
     page.keyboard.press("u")  # the fourth is taken back
     expected = {first: "present", second: "absent", third: "unsure"}
     wait_for_labels(service, frame, expected)
-    expect(page.get_by_test_id("progress")).to_have_text("1 of 3", timeout=5000)
+    expect(page.get_by_test_id("progress")).to_have_text("1 of 3")
 
     with service.http() as http:
         answer = http.get(f"frames/{frame}/annotation").json()
@@ -86,7 +83,7 @@ def test_an_edit_on_a_broken_connection_arrives_later(page, service, frames):
     (attribute, *_) = rows(page)
     page.context.set_offline(True)
     page.keyboard.press("1")
-    expect(page.get_by_text("1 edit waits")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("1 edit waits")).to_be_visible()
     expect(page.get_by_text("reconnecting")).to_be_visible()
     expect(page.get_by_role("button", name=": present", pressed=True)).to_have_count(1)
     assert labels(service, frame) == before
@@ -101,12 +98,12 @@ def test_what_was_said_in_another_window_is_shown_beside_and_one_chooses(page, s
     (attribute, *_) = rows(page)
     page.context.set_offline(True)
     page.keyboard.press("1")
-    expect(page.get_by_text("1 edit waits")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("1 edit waits")).to_be_visible()
     with service.http() as http:  # the same key, so the same author
         said = {"labels": {attribute: {"value": "absent"}}}
         assert http.put(f"frames/{frame}/labels", json=said).status_code == 200
     page.context.set_offline(False)
-    expect(page.get_by_role("alert")).to_contain_text("there absent, here present", timeout=10_000)
+    expect(page.get_by_role("alert")).to_contain_text("there absent, here present")
     assert labels(service, frame)[attribute] == "absent"
     page.get_by_role("button", name="Say present").click()
     wait_for_labels(service, frame, {**labels(service, frame), attribute: "present"})
@@ -174,7 +171,7 @@ def test_a_model_is_registered_promoted_with_a_reason_and_taken_back(page, servi
     page.get_by_role("button", name="Register a bundle").click()
     page.get_by_label("Zip file").set_input_files(archive)
     page.get_by_role("button", name="Register", exact=True).click()
-    expect(page.get_by_role("heading", name=bundle.version)).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name=bundle.version)).to_be_visible()
 
     page.get_by_role("button", name="Promote").click()
     dialog = page.get_by_role("dialog")
@@ -185,7 +182,7 @@ def test_a_model_is_registered_promoted_with_a_reason_and_taken_back(page, servi
     assert production(service) == before
     dialog.get_by_label("promote although").check()
     dialog.get_by_role("button", name="Promote").click()
-    expect(dialog).to_have_count(0, timeout=10_000)
+    expect(dialog).to_have_count(0)
     assert production(service) == bundle.version
     expect(page.get_by_role("region", name="History")).to_contain_text("sees halos")
 
@@ -195,7 +192,7 @@ def test_a_model_is_registered_promoted_with_a_reason_and_taken_back(page, servi
     expect(dialog.get_by_role("button", name="Roll back")).to_be_disabled()
     dialog.get_by_label("Why does production go back?").fill("takes slits for halos")
     dialog.get_by_role("button", name="Roll back").click()
-    expect(dialog).to_have_count(0, timeout=10_000)
+    expect(dialog).to_have_count(0)
     assert production(service) == before
     row = page.locator(f'[data-version="{before}"]')
     expect(row).to_contain_text("production")
@@ -224,7 +221,7 @@ def test_a_training_is_started_its_curve_seen_and_another_one_cancelled(page, se
     if importlib.util.find_spec("torch") is None:
         expect(dialog.get_by_role("alert")).to_contain_text("scatterlens trainer")
         return
-    expect(page.get_by_role("heading", name="Training / run-")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="Training / run-")).to_be_visible()
     expect(page.get_by_role("img", name="Loss")).to_be_visible(timeout=90_000)
     assert browsing.serious_violations(page) == []
 
@@ -234,6 +231,6 @@ def test_a_training_is_started_its_curve_seen_and_another_one_cancelled(page, se
     page.get_by_role("link", name=run).click()
     page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_role("button", name="Cancel it").click()
-    expect(page.get_by_role("status").filter(has_text="cancelled")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("status").filter(has_text="cancelled")).to_be_visible()
     with service.http() as http:
         assert http.get(f"training/{run}").json()["state"] == "cancelled"

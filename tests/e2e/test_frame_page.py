@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from support.browsing import settle
 from support.gateway import npy
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -55,7 +57,7 @@ def test_a_press_and_a_key_change_the_overlay_and_the_address_keeps_it(page, ser
     expect(overlay).to_have_value("none")
     page.get_by_role("button", name=re.compile("^(tag: )?Halo")).click()
     expect(overlay).to_have_value("attribute:halo")
-    expect(page.locator("[data-overlay=shown]")).to_be_visible(timeout=10_000)
+    expect(page.locator("[data-overlay=shown]")).to_be_visible()
     page.locator("body").press("o")
     expect(overlay).not_to_have_value("attribute:halo")
     chosen = overlay.input_value()
@@ -67,19 +69,19 @@ def test_panes_side_by_side_show_the_same_part(page, service, scan):
     open_frame(page, service, scan[0])
     page.get_by_role("button", name="Side by side").click()
     expect(pictures(page)).to_have_count(2)
-    page.wait_for_timeout(500)
+    settle(page)
     left, right = both(page)
     assert left == right
     pictures(page).nth(1).focus()
     for key in ("+", "+", "+", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(key)
-    page.wait_for_timeout(500)
+    settle(page)
     zoomed = both(page)
     assert zoomed[0] == zoomed[1] != left
     box = pictures(page).first.locator("canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, 300)
-    page.wait_for_timeout(500)
+    settle(page)
     out = both(page)
     assert out[0] == out[1] != zoomed[0]
 
@@ -103,9 +105,7 @@ def test_keys_go_through_the_scan(page, service, scan):
 
 def test_keys_go_through_the_search_that_one_came_from(page, service, scan):
     page.goto(f"{service.url}/frames/{scan[0]}?query=ring+%3C%3D+1&scan=turn&order=oldest")
-    expect(page.get_by_role("link", name="Next")).to_have_attribute(
-        "href", re.compile(scan[1]), timeout=10_000
-    )
+    expect(page.get_by_role("link", name="Next")).to_have_attribute("href", re.compile(scan[1]))
     expect(page.get_by_role("button", name="Previous")).to_be_disabled()
 
 
@@ -138,8 +138,7 @@ def test_an_azimuthal_profile_is_of_the_range_that_is_asked_for(page, service, s
     page.get_by_label("From q").fill("0.42")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("must lie above")).to_have_count(0)
-    page.wait_for_timeout(1500)
-    assert azimuthal.inner_html() != before
+    wait_until(lambda: azimuthal.inner_html() != before)
 
 
 def test_the_frame_is_saved_as_nexus(page, service, scan, tmp_path):
@@ -171,6 +170,9 @@ def test_attributes_are_corrected_by_keyboard(page, service, scan):
     for key in "123":
         page.locator("body").press(key)
     expect(page.get_by_text("You judged 3 of")).to_be_visible()
-    page.wait_for_timeout(500)
-    with service.http() as http:
-        assert len(http.get(f"frames/{scan[2]}/labels").json()["labels"]) == 3
+
+    def said() -> list:
+        with service.http() as http:
+            return http.get(f"frames/{scan[2]}/labels").json()["labels"]
+
+    wait_until(lambda: len(said()) == 3)

@@ -55,7 +55,7 @@ def show(page: Page, service, frame_id: str, query: str = "", **display: object)
     expect(picture.first).to_be_visible(timeout=30_000)
     if "map=" in query:
         expect(page.locator("[data-overlay=shown]").first).to_be_visible(timeout=30_000)
-    page.wait_for_timeout(400)  # two frames of a canvas that draws on demand
+    browsing.settle(page)
 
 
 def picture_of(page: Page) -> Locator:
@@ -112,7 +112,7 @@ def test_masked_pixels_are_neutral_and_pixels_without_counts_are_not(page, servi
     assert_like(seen, np.broadcast_to(VIRIDIS[0], seen.shape), image == 0)
     assert_like(seen, np.broadcast_to(VIRIDIS[255], seen.shape), image == 251)
     page.keyboard.press("m")
-    page.wait_for_timeout(400)
+    browsing.settle(page)
     assert_like(read_back(page), np.broadcast_to(VIRIDIS[0], seen.shape), image < 0)
 
 
@@ -135,7 +135,7 @@ def test_flips_turn_the_picture_and_are_kept(page, service, frame, image, mirror
             page.get_by_label(label).check()
     page.reload()
     expect(page.locator("[data-testid=picture][data-pixels=full]")).to_be_visible()
-    page.wait_for_timeout(600)
+    browsing.settle(page)
     turned = read_back(page)[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
     assert_like(turned, upright, np.ones(image.shape, bool))
 
@@ -160,7 +160,7 @@ def test_keys_zoom_to_single_pixels(page, service, frame, image):
     page.locator("[data-testid=picture]").focus()
     for _ in range(14):
         page.keyboard.press("+")
-    page.wait_for_timeout(500)
+    browsing.settle(page)
     seen = pictures.canvas(picture_of(page))
     # The middle of the frame lies between four pixels; one of them now fills each quarter.
     quarter = seen[: seen.shape[0] // 2 - 4, : seen.shape[1] // 2 - 4].reshape(-1, 3)
@@ -168,7 +168,7 @@ def test_keys_zoom_to_single_pixels(page, service, frame, image):
     places = greys(image[HEIGHT // 2 - 1, WIDTH // 2 - 1], 0, 251)
     np.testing.assert_allclose(quarter[0], colors(page, np.array(places)), atol=TOLERANCE)
     page.keyboard.press("0")
-    page.wait_for_timeout(500)
+    browsing.settle(page)
     places = greys(np.where(image < 0, 0, image), 0, 251)
     assert_like(read_back(page), colors(page, places), image >= 0)
 
@@ -255,8 +255,9 @@ def test_q_is_read_at_the_rings_of_silver_behenate(page, service, real_data: Pat
                 box["x"] + box["width"] / 2 + (col - (width - 1) / 2) * scale,
                 box["y"] + box["height"] / 2 + (row - (height - 1) / 2) * scale,
             )
-            page.wait_for_timeout(200)
-            text = page.get_by_test_id("readout").inner_text()
+            readout = page.get_by_test_id("readout")
+            expect(readout).to_contain_text(f"row{row}col{col}counts")
+            text = readout.inner_text()
             read.append(float(text.split("\nq\n")[1].split("Å")[0]))
         # A pixel is 1.4 % of the first ring's radius: what counts is the ring, not one pixel.
         assert len(read) >= 2

@@ -99,12 +99,12 @@ def test_it_lies_where_the_gradient_is_beside_the_map_of_another_model(page, ser
     frame = send(service, 3)
     attribute, cells = bright_attribute(service, frame)
     open_frame(page, service, frame)
-    page.wait_for_timeout(400)  # two frames of a canvas that draws on demand
+    browsing.settle(page)
     below = pictures.read_back(picture(page), SHAPE).astype(int)
     overlay(page).select_option(f"attribute:{attribute}")
     overlay(page).select_option(f"gradient:a_ch:{attribute}")
     expect(picture(page)).to_have_attribute("data-overlay", "shown", timeout=30_000)
-    page.wait_for_timeout(400)
+    browsing.settle(page)
     changed = np.abs(pictures.read_back(picture(page), SHAPE) - below).max(-1)
     assert (changed[cells > 0.2 * np.nanmax(cells)] > 10).mean() > 0.98
     assert changed[(cells == 0) | np.isnan(cells)].max() <= 2
@@ -115,7 +115,7 @@ def test_it_lies_where_the_gradient_is_beside_the_map_of_another_model(page, ser
     right = picture(page, " on the right")
     expect(right).to_have_attribute("data-overlay", "shown", timeout=30_000)
     expect(overlay(page)).to_have_value(f"gradient:a_ch:{attribute}")
-    page.wait_for_timeout(400)
+    browsing.settle(page)
     left = pictures.canvas(picture(page))
     assert (left != pictures.canvas(right)).any()
 

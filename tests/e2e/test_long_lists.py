@@ -13,6 +13,7 @@ from scatterlens_service.settings import Settings
 from support import browsing
 from support.many_frames import seed
 from support.scrolling import scroll
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -86,12 +87,8 @@ def test_one_who_comes_back_is_where_one_was(page, service):
     page.go_back()
     again = page.locator(f'[data-frame="{frame}"]')
     expect(again).to_be_visible()
-    for _ in range(20):
-        # What stands above the rows comes a moment later, and moves them for one update.
-        if again.bounding_box() == before:
-            break
-        page.wait_for_timeout(50)
-    assert again.bounding_box() == before
+    # What stands above the rows comes a moment later, and moves them for one update.
+    wait_until(lambda: again.bounding_box() == before)
     page.get_by_role("button", name="To the newest").click()
     expect(page.locator(f'[data-frame="{FRAMES:064x}"]')).to_be_visible()
     # Another visit, not a return, begins there too.
@@ -114,7 +111,7 @@ def test_one_who_comes_back_loads_nothing_again(page, service):
     page.on("request", lambda request: asked.append(request.url))
     page.go_back()
     expect(page.locator(f'[data-frame="{frame}"]')).to_be_in_viewport()
-    page.wait_for_timeout(1_000)
+    page.wait_for_load_state("networkidle")
     assert asked
     pages = {url for url in loaded if "/frames?" in url and "cursor=" in url}
     assert len(pages) > 5

@@ -1,7 +1,6 @@
 """Regions on the frame page: drawn at any zoom and flip, stored and shown in detector pixels."""
 
 import re
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from support import browsing
 from support.gateway import npy
+from support.waiting import holds, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -96,11 +96,7 @@ def regions(service: browsing.Site, frame: str) -> dict[str, list]:
 
 
 def wait_for_region(service: browsing.Site, frame: str, attribute: str) -> list:
-    end = time.monotonic() + 10
-    while (found := regions(service, frame).get(attribute)) is None:
-        assert time.monotonic() < end, "no region was stored"
-        time.sleep(0.1)
-    return found
+    return wait_until(lambda: regions(service, frame).get(attribute))
 
 
 def near(points: list[tuple[float, float]]) -> list:
@@ -122,7 +118,7 @@ def test_a_box_is_stored_in_detector_pixels_however_one_looks(page, service, fra
     page.reload()
     expect(page.locator("[data-testid=picture][data-pixels=full]")).to_be_visible(timeout=30_000)
     shown = page.locator("[data-region] rect")
-    page.wait_for_timeout(600)  # two frames of a canvas that draws on demand
+    browsing.settle(page)
     box = shown.bounding_box()
     assert box is not None
     whole = Sight(page, mirrored=True, upside_down=True)
@@ -146,7 +142,7 @@ def test_one_zooms_and_moves_while_one_draws_a_polygon(page, service, frame):
     page.mouse.move(*clicked)
     for _ in range(10):
         page.mouse.wheel(0, -100)
-    page.wait_for_timeout(500)
+    browsing.settle(page)
     page.mouse.move(clicked[0] + 1, clicked[1])
     corner = pixel_under_pointer(page)
     assert corner != (10, 60)  # zoomed: towards the middle, as the frame does not fill the picture
@@ -176,8 +172,8 @@ def test_escape_gives_up_and_a_drag_moves_the_frame_again(page, service, frame):
     expect(picture).not_to_have_attribute("data-drawing", "true")
     expect(page.get_by_role("button", name="Draw a box")).to_be_visible()
     pull(Sight(page, zoom_in(page, 2)))
-    page.wait_for_timeout(1000)  # what was said would have gone out by now
-    assert "isotropic" not in regions(service, frame)
+    # What was said would go out by now.
+    assert holds(lambda: "isotropic" not in regions(service, frame), 1.0)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -22,14 +22,14 @@ def test_a_frame_is_sent_seen_opened_and_found(page, service, real_data: Path):
     expect(page).to_have_url(f"{service.url}/frames/{frame}")
     expect(page.locator("[data-testid=picture][data-pixels=full]")).to_be_visible(timeout=20_000)
     page.keyboard.press("o")
-    expect(page.locator("[data-overlay=shown]")).to_be_visible(timeout=10_000)
+    expect(page.locator("[data-overlay=shown]")).to_be_visible()
 
     page.get_by_role("link", name="Search").click()
     box = page.get_by_label("Attributes").first
     box.fill("ring > 0.9 and not halo")
     box.press("Enter")
     found = page.locator(f'[data-frame="{frame}"]')
-    expect(found).to_be_visible(timeout=10_000)
+    expect(found).to_be_visible()
     box.fill("ring < 0.1")
     box.press("Enter")
     expect(found).to_have_count(0)

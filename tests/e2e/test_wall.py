@@ -17,18 +17,18 @@ def card(page, frame_id: str):
 def test_a_frame_appears_by_itself_with_its_picture(page, service):
     expect(page.get_by_text("No frames yet")).to_be_visible()
     frame = service.send(picture(1), "first.npy", scan="scan 1")
-    expect(card(page, frame)).to_be_visible(timeout=5000)
+    expect(card(page, frame)).to_be_visible()
     expect(card(page, frame)).to_contain_text("first.npy")
-    expect(card(page, frame).locator('img[data-state="shown"]')).to_be_visible(timeout=10_000)
+    expect(card(page, frame).locator('img[data-state="shown"]')).to_be_visible()
 
 
 def test_nothing_moves_while_paused(page, service):
     page.get_by_role("button", name="Pause").click()
     frame = service.send(picture(2), "second.npy")
-    expect(page.get_by_text("1 new")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("1 new")).to_be_visible()
     expect(card(page, frame)).to_have_count(0)
     page.get_by_role("button", name="Go on").click()
-    expect(card(page, frame)).to_be_visible(timeout=5000)
+    expect(card(page, frame)).to_be_visible()
 
 
 def test_what_came_without_a_connection_is_there_afterwards(page, service):
@@ -37,14 +37,14 @@ def test_what_came_without_a_connection_is_there_afterwards(page, service):
     expect(page.get_by_text("reconnecting")).to_be_visible()
     frame = service.send(picture(7), "meanwhile.npy")
     page.context.set_offline(False)
-    expect(card(page, frame)).to_be_visible(timeout=5000)
+    expect(card(page, frame)).to_be_visible()
 
 
 def test_a_filter_is_kept_in_the_address(page, service):
     inside = service.send(picture(3), "inside.npy", scan="night shift")
     outside = service.send(picture(4), "outside.npy", scan="day shift")
     page.goto(f"{service.url}/?scan=night+shift")
-    expect(card(page, inside)).to_be_visible(timeout=5000)
+    expect(card(page, inside)).to_be_visible()
     expect(card(page, outside)).to_have_count(0)
 
 
@@ -54,7 +54,7 @@ def test_files_are_sent_from_the_page(page, tmp_path):
     bad.write_text("no frame")
     page.get_by_label("Files to send").set_input_files([good, bad])
     expect(page.get_by_role("alert")).to_contain_text("notes.npy")
-    expect(page.get_by_text("good.npy")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("good.npy")).to_be_visible()
 
 
 def test_the_key_leaves_the_address_and_a_cookie_stays(page, service):

@@ -31,6 +31,7 @@ from scatterlens_service.ledger import (
 )
 from scatterlens_service.ledger.tables import Annotation, Job, Submission, Table, Worker
 from scatterlens_service.migrations import migrate_engine
+from support.waiting import holds, wait_until
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
 VGG = ModelVersion("vgg", "bbbbbbbbbbbb")
@@ -104,6 +105,11 @@ def found(engine, sees=None, limit=50, order=ledger.NEWEST, beyond=None, **wante
             limit=limit,
         )
     return [row.frame_id for row in rows.items]
+
+
+def has_expired(engine) -> bool:
+    with ledger.reading(engine) as session:
+        return ledger.has_expired(session)
 
 
 # --- tables
@@ -265,9 +271,8 @@ def test_an_expired_lease_returns_to_the_queue_by_the_databases_clock(engine, mo
     with ledger.writing(engine) as session:
         assert ledger.sweep(session) == 0
     assert lease(engine) == []
-    time.sleep(0.4)
+    wait_until(lambda: has_expired(engine))
     with ledger.writing(engine) as session:
-        assert ledger.has_expired(session)
         assert ledger.sweep(session) == 1
     (again,) = lease(engine)
     assert again.attempt == 2
@@ -278,7 +283,7 @@ def test_a_heartbeat_prolongs_the_lease_of_a_busy_worker(engine):
     jobs = lease(engine, seconds=0.3)
     with ledger.writing(engine) as session:
         held = ledger.heartbeat(session, WorkerReport("w", "cpu", "CPU"), jobs, 60)
-    time.sleep(0.4)
+    assert holds(lambda: not has_expired(engine), 0.4)
     with ledger.writing(engine) as session:
         assert (held, ledger.sweep(session)) == (1, 0)
 
@@ -598,7 +603,7 @@ def test_a_reader_never_passes_an_event_that_commits_later(engine):
     try:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda number: submit(engine, frame(number)), range(64)))
-        time.sleep(0.2)
+        wait_until(lambda: len(seen) >= 64)
     finally:  # a reader that is left behind keeps the whole run alive
         stop.set()
         reader.join()

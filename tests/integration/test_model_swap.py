@@ -24,6 +24,7 @@ from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import make_key
 from support.servers import free_port
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -166,6 +167,11 @@ class Stream:
         except Exception as error:  # told where the test can see it
             self.failures.append(error)
 
+    def goes_on(self, frames: int = 5) -> None:
+        """Wait until some more frames were taken."""
+        wanted = len(self.sent) + frames
+        wait_until(lambda: len(self.sent) >= wanted or self.failures)
+
     def end(self) -> None:
         self._end.set()
         for thread in self._threads:
@@ -183,7 +189,7 @@ def test_models_are_swapped_under_a_stream_of_frames(mode, request):
                 client.register_model(bundle.path)
 
             def change(what: Callable[[], object], version: str) -> None:
-                time.sleep(1.0)
+                stream.goes_on()
                 began = time.monotonic()
                 what()
                 moments.append((began, time.monotonic(), version))
@@ -194,7 +200,7 @@ def test_models_are_swapped_under_a_stream_of_frames(mode, request):
             change(lambda: client.promote_model(third, why, override=True), third)
             change(lambda: client.roll_back_model(why), second)
             change(lambda: client.roll_back_model(why), site.first.version)
-            time.sleep(1.0)
+            stream.goes_on()
     finally:
         stream.end()
     assert stream.failures == []
@@ -226,11 +232,11 @@ def test_a_worker_killed_while_models_are_swapped_loses_nothing(embedded):
         client.register_model(embedded.second.path)
         stream = Stream(embedded)
         try:
-            time.sleep(0.5)
+            stream.goes_on()
             (worker,) = {one.id for one in client.health().workers}
             client.promote_model(embedded.second.version, "kill", override=True)
             os.kill(int(worker.split(":")[1]), 9)
-            time.sleep(1.5)
+            stream.goes_on()
         finally:
             stream.end()
         assert stream.failures == []

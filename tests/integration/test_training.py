@@ -121,17 +121,18 @@ def client(home, tmp_path_factory) -> Iterator[Client]:
 
 def test_labels_become_a_bundle_and_the_way_there_can_be_followed(client, home):
     heard = []
+    run = client.train(**TINY, note="the first")
 
     def listen() -> None:
-        for event in client.events():
+        for event in client.events(after=0):
+            if event.training is None or event.training.run_id != run.id:
+                continue
             heard.append(event)
-            if event.training and event.training.state.is_final:
+            if event.training.state.is_final:
                 return
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    time.sleep(0.5)
-    run = client.train(**TINY, note="the first")
     assert run.state is State.QUEUED
     seen = []
     done = client.wait_for_training(run.id, wait=120, report=seen.append)

@@ -44,7 +44,7 @@ class Site:
     def http(self) -> httpx2.Client:
         """Client of the REST API with the key."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx2.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=30)
+        return httpx2.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=60)
 
     def send(self, body: bytes, filename: str, **params: object) -> str:
         """Send one frame, wait for its answer, give its id."""
@@ -95,6 +95,24 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
         yield browser
         browser.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until no canvas changes any more: they draw on demand, some updates later."""
+    page.evaluate(
+        """async () => {
+            const update = () => new Promise(requestAnimationFrame);
+            const drawn = () => [...document.querySelectorAll("canvas")].map((c) => c.toDataURL());
+            for (let last = "", same = 0, i = 0; same < 5 && i < 300; i++) {
+                await update();
+                await update();
+                await new Promise((done) => setTimeout(done, 20));
+                const now = drawn().join();
+                same = now === last ? same + 1 : 0;
+                last = now;
+            }
+        }"""
+    )
 
 
 def require_interface() -> None:

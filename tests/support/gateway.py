@@ -81,7 +81,7 @@ def make_key(settings: Settings, name: str = "test", **options: object) -> str:
 @contextmanager
 def follow(live: str, key: dict[str, str], **params: object) -> Iterator[Iterator[dict]]:
     """Read the event stream of a gateway behind a real server."""
-    with httpx2.Client(headers=key, timeout=10) as http:
+    with httpx2.Client(headers=key, timeout=60) as http:
         address = f"{live}/api/v1/events"
         with http.stream("GET", address, params=params) as response:
             assert response.status_code == 200

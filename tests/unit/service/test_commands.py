@@ -115,7 +115,7 @@ def test_no_model_is_said_with_the_remedy(tmp_path, monkeypatch):
 
 def serve_in_vain(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scatterlens", "serve", "--home", str(home), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, env=os.environ)
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=os.environ)
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path):
@@ -151,7 +151,7 @@ def test_a_key_that_cannot_be_is_refused_with_what_can(tmp_path):
 def test_an_open_event_stream_does_not_delay_the_end(home):
     with serving(home) as (process, url, key):
         headers = {"Authorization": f"Bearer {key}"}
-        with httpx2.Client(headers=headers, timeout=40) as http:
+        with httpx2.Client(headers=headers, timeout=60) as http:
             with http.stream("GET", f"{url}/api/v1/events") as stream:
                 lines = stream.iter_lines()
                 assert next(lines).startswith(":")

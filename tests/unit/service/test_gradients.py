@@ -19,6 +19,7 @@ from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
 from support.bundles import make_bundle
 from support.gateway import npy, picture
+from support.waiting import wait_until
 
 METHODS = ("gradcam", "a_ch", "a_px")
 
@@ -216,17 +217,23 @@ def test_a_full_queue_takes_no_pictures_either(bundle, open_service):
     with Runtime(service.settings) as runtime:
         frame_id = service.post(picture(1)).json()["items"][0]["frame_id"]
         drain(runtime)
-        time.sleep(1.1)  # the queue is looked at once a second
+
+        def is_ready(wanted: int) -> bool:
+            return service.http.get("/health/ready").status_code == wanted
+
+        # The queue is looked at once a second.
+        wait_until(lambda: is_ready(200))
         service.post(picture(2))
-        time.sleep(1.1)
+        wait_until(lambda: is_ready(503))
         refused = ask(service, frame_id)
         assert_problem(refused, 503, "queue_full")
         assert refused.headers["retry-after"]
         drain(runtime)
-        time.sleep(1.1)
+        wait_until(lambda: is_ready(200))
         assert ask(service, frame_id).status_code == 202
         # What is queued already is not refused, however full the queue is.
-        time.sleep(1.1)
+        service.post(picture(3))
+        wait_until(lambda: is_ready(503))
         assert ask(service, frame_id).status_code == 202
 
 

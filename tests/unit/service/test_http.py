@@ -116,7 +116,7 @@ GARBAGE = {
 @pytest.mark.parametrize("sent", GARBAGE.values(), ids=GARBAGE)
 def test_a_request_that_is_no_http_gets_a_problem_document(live, sent):
     host, port = live.removeprefix("http://").split(":")
-    with closing(socket.create_connection((host, int(port)), timeout=10)) as connection:
+    with closing(socket.create_connection((host, int(port)), timeout=60)) as connection:
         connection.sendall(sent)
         answer = b""
         while part := connection.recv(65_536):

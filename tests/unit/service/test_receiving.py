@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from scatterlens_service import ledger
 from support.gateway import assert_refused, npy, picture
+from support.waiting import wait_until
 
 
 def digest(data: bytes) -> str:
@@ -245,11 +246,11 @@ def test_a_body_that_is_too_large_is_refused_by_its_length_or_while_it_comes(ope
 def test_a_full_queue_refuses_for_a_while(open_service):
     service = open_service(max_queue=1)
     assert service.post(picture(1)).status_code == 202
-    time.sleep(1.1)  # it looks at the queue once a second
+    # It looks at the queue once a second.
+    wait_until(lambda: service.http.get("/health/ready").status_code == 503)
     response = service.post(picture(2))
     assert_refused(response, 503, "queue_full")
     assert int(response.headers["retry-after"]) > 0
-    assert service.http.get("/health/ready").status_code == 503
     assert service.kept()["frames"] == 1
 
 
@@ -366,13 +367,6 @@ def test_a_client_that_goes_away_leaves_nothing(service, live):
         wait_until(lambda: any(incoming.iterdir()))
     wait_until(lambda: not any(incoming.iterdir()))
     assert set(service.kept().values()) == {0}
-
-
-def wait_until(condition) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 def test_a_form_whose_every_file_is_refused_is_an_error_and_says_why_each(service):

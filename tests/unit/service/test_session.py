@@ -20,13 +20,13 @@ COOKIE = "scatterlens_session"
 
 @pytest.fixture
 def browser(live) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=live, timeout=10) as client:
+    with httpx2.Client(base_url=live, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 def other(live) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=live, timeout=10) as client:
+    with httpx2.Client(base_url=live, timeout=60) as client:
         yield client
 
 

@@ -23,7 +23,7 @@ def start(settings, *options: str, **environment: str) -> subprocess.Popen[str]:
 
 def wait_until_seen(settings) -> None:
     engine = ledger.open_engine(settings.database)
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         with ledger.reading(engine) as session:
             if ledger.queue_status(session).workers:
@@ -49,20 +49,20 @@ def test_a_worker_ends_in_order_when_asked_or_when_its_parent_is_gone(settings, 
     worker = start(settings, "--supervised")
     wait_until_seen(settings)
     end(worker)
-    _, log = worker.communicate(timeout=30)
+    _, log = worker.communicate(timeout=60)
     assert worker.returncode == 0, log
     assert "Traceback" not in log
 
 
 def test_a_worker_that_must_have_a_gpu_refuses_to_run_without_one(settings):
     worker = start(settings, "--device", "cuda", "--require-gpu", CUDA_VISIBLE_DEVICES="")
-    _, log = worker.communicate(timeout=50)
+    _, log = worker.communicate(timeout=90)
     assert worker.returncode == 2
     assert "a GPU is required" in log
 
 
 def test_a_worker_without_its_model_says_what_to_do(settings):
     worker = start(settings, SCATTERLENS_ACTIVE_MODELS="nothing")
-    _, log = worker.communicate(timeout=50)
+    _, log = worker.communicate(timeout=90)
     assert worker.returncode == 2
     assert "no bundle 'nothing'" in " ".join(log.split())
