@@ -18,13 +18,21 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+DATA = Path(os.environ.get("SCATTERLENS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
 @pytest.fixture(scope="session")
-def real_data() -> Path:
+def real_or_none() -> Path | None:
+    """Folder of real detector frames; None where there are none and made ones will do."""
+    return DATA / "real" if (DATA / "real" / "INDEX.csv").is_file() else None
+
+
+@pytest.fixture(scope="session")
+def real_data(real_or_none: Path | None) -> Path:
     """Folder of real detector frames with labels; they are not part of the repository."""
-    folder = Path(os.environ.get("SCATTERLENS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "real" / "INDEX.csv").is_file():
-        pytest.skip(f"no real frames: {folder}/real/INDEX.csv is absent (SCATTERLENS_TEST_DATA)")
-    return folder / "real"
+    if real_or_none is None:
+        pytest.skip(f"no real frames: {DATA}/real/INDEX.csv is absent (SCATTERLENS_TEST_DATA)")
+    return real_or_none
 
 
 @pytest.fixture(scope="session")

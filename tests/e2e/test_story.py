@@ -2,19 +2,33 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from scatterlens_models.datasets.manifest import read_manifest
 from support import browsing
-from support.gateway import picture
+from support.gateway import npy, picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
-def test_a_frame_is_sent_seen_opened_and_found(page, service, real_data: Path):
-    name = "bioxtas__saxslab_image.tiff"
-    page.get_by_label("Files to send").set_input_files(real_data / name)
+@pytest.fixture
+def rings(real_or_none: Path | None, tmp_path: Path) -> Path:
+    """A frame with strong rings: silver behenate, or circles of Gaussian profile."""
+    if real_or_none is not None:
+        return real_or_none / "bioxtas__saxslab_image.tiff"
+    rows, cols = np.ogrid[:512, :512]
+    radius = np.hypot(rows - 256, cols - 256)
+    mean = 5 + sum(400 / n * np.exp(-(((radius - 60 * n) / 3) ** 2)) for n in (1, 2, 3))
+    path = tmp_path / "rings.npy"
+    path.write_bytes(npy(np.random.default_rng(1).poisson(mean).astype(np.int32)))
+    return path
+
+
+def test_a_frame_is_sent_seen_opened_and_found(page, service, rings: Path):
+    name = rings.name
+    page.get_by_label("Files to send").set_input_files(rings)
     card = page.locator("[data-frame]", has_text=name)
     expect(card.get_by_text("Ring", exact=True)).to_be_visible(timeout=20_000)
     frame = card.get_attribute("data-frame")

@@ -38,6 +38,7 @@ from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import read_manifest, write_manifest
 from scatterlens_models.explanations import GRADIENTS, explain
 from scatterlens_models.vocabulary import load_vocabulary
+from support import made_frames
 from support.bundles import make_bundle
 from support.servers import free_port
 
@@ -148,6 +149,14 @@ def test_a_real_pilatus_frame_is_dark_in_the_gaps_of_its_modules(client, real_da
     geometry = result.annotation.geometry
     assert geometry is not None
     assert geometry.pixel_size_m == pytest.approx((172e-6, 172e-6))
+
+
+@pytest.mark.parametrize("suffix", made_frames.WRITERS)
+def test_a_file_of_every_format_is_answered(client, tmp_path, suffix):
+    path = tmp_path / f"made.{suffix}"
+    path.write_bytes(made_frames.WRITERS[suffix](made_frames.counts(900)))
+    result = client.annotate(path)
+    assert result.overlay("halo").shape == (195, 487)
 
 
 def test_a_real_cbf_and_a_real_edf_are_answered(client, real_data):

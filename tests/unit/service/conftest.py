@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from scatterlens_service.app import create_app
 from scatterlens_service.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
+from support import made_frames
 from support.bundles import make_bundle
 from support.gateway import Service, make_key
 
@@ -82,6 +83,9 @@ def work(service) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def real_cbf(real_data: Path) -> bytes:
-    """GISAXS on a Pilatus 2M: 1679 x 1475 pixels."""
-    return (real_data / "gisaxsgui__jg_gisaxs_4nm_old_3ml_insitu_ds03_00001_00005.cbf").read_bytes()
+def large_cbf(real_or_none: Path | None) -> bytes:
+    """GISAXS on a Pilatus 2M, or what looks like it: 1679 x 1475 pixels."""
+    if real_or_none is None:
+        return made_frames.large_cbf()
+    name = "gisaxsgui__jg_gisaxs_4nm_old_3ml_insitu_ds03_00001_00005.cbf"
+    return (real_or_none / name).read_bytes()

@@ -186,8 +186,8 @@ def test_small_files_that_would_grow_end_in_a_typed_verdict(service, work, make)
     assert service.post(picture(1)).status_code == 202
 
 
-def test_a_truncated_cbf_never_becomes_an_annotation(service, work, real_cbf):
-    assert verdict(service, work, real_cbf[: len(real_cbf) // 2]) == "unreadable"
+def test_a_truncated_cbf_never_becomes_an_annotation(service, work, large_cbf):
+    assert verdict(service, work, large_cbf[: len(large_cbf) // 2]) == "unreadable"
 
 
 def verdict(service, work, data: bytes) -> str:

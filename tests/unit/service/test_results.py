@@ -324,15 +324,15 @@ def test_health_tells_which_provider_runs(service):
     assert service.http.get("/health/ready", headers={"Authorization": ""}).status_code == 200
 
 
-def test_a_real_frame_goes_all_the_way(service, work, real_cbf):
-    frame_id = service.post(real_cbf, filename="a.cbf", scan="1").json()["items"][0]["frame_id"]
+def test_a_large_frame_goes_all_the_way(service, work, large_cbf):
+    frame_id = service.post(large_cbf, filename="a.cbf", scan="1").json()["items"][0]["frame_id"]
     work()
     answer = service.get(f"frames/{frame_id}/annotation").json()
     assert answer["state"] == "done"
     assert load(service.get(f"frames/{frame_id}/overlays/halo.npy")).shape == (1679, 1475)
     pixels = load_png(service.get(f"frames/{frame_id}/overlays/halo.png"))
     assert pixels.shape == (840, 738, 3)
-    assert service.get(f"frames/{frame_id}/raw").content == real_cbf
+    assert service.get(f"frames/{frame_id}/raw").content == large_cbf
 
 
 def test_attention_maps_are_drawn_where_a_method_has_them(make_settings, open_service):
