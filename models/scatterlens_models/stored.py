@@ -7,6 +7,7 @@ import io
 import json
 import zlib
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,9 +17,16 @@ PREVIEW_SIDE = 1024
 """Longest side of the stored preview, in pixels."""
 
 
+class NotKeptError(LookupError):
+    """A part of the arrays was removed, as it was too old; the text says which."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredAnnotation:
-    """The arrays kept with a result, enough to draw any overlay without the original file."""
+    """The arrays kept with a result, enough to draw any overlay without the original file.
+
+    Preview and maps may be gone (`without`): who asks for them then gets a `NotKeptError`.
+    """
 
     attribute_maps: np.ndarray
     """(A, h, w) float16."""
@@ -33,6 +41,19 @@ class StoredAnnotation:
     mask: np.ndarray
     """Invalid detector pixels, bool (H, W)."""
     placement: Placement
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        # Asked only for what an instance does not have.
+        for part, arrays in _PARTS.items():
+            if name in arrays:
+                raise NotKeptError(f"the {part} of this answer was removed, as it was too old")
+        raise AttributeError(name)
+
+
+_PARTS = {
+    "preview": ("preview", "preview_mask"),
+    "maps": ("attribute_maps", "attention_maps"),
+}
 
 
 def pack(stored: StoredAnnotation) -> bytes:
@@ -60,16 +81,30 @@ def unpack(data: bytes) -> StoredAnnotation:
     """Read `pack` back."""
     with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
         placement = Placement.from_dict(json.loads(arrays["placement"].tobytes()))
-        small = arrays["preview"]
-        return StoredAnnotation(
-            arrays["attribute_maps"],
-            arrays["attention_maps"] if "attention_maps" in arrays.files else None,
-            arrays["features"],
-            small,
-            _bits(arrays["preview_mask"], small.shape),
-            _bits(arrays["mask"], placement.shape_yx),
-            placement,
-        )
+        found: dict[str, Any] = {
+            "features": arrays["features"],
+            "mask": _bits(arrays["mask"], placement.shape_yx),
+            "placement": placement,
+        }
+        if "attribute_maps" in arrays.files:
+            found["attribute_maps"] = arrays["attribute_maps"]
+            has_attention = "attention_maps" in arrays.files
+            found["attention_maps"] = arrays["attention_maps"] if has_attention else None
+        if "preview" in arrays.files:
+            found["preview"] = arrays["preview"]
+            found["preview_mask"] = _bits(arrays["preview_mask"], found["preview"].shape)
+    stored = object.__new__(StoredAnnotation)
+    vars(stored).update(found)
+    return stored
+
+
+def without(data: bytes, part: Literal["preview", "maps"]) -> bytes:
+    """Packed arrays less their preview, or less their maps."""
+    with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
+        left = {name: arrays[name] for name in arrays.files if name not in _PARTS[part]}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **left)
+    return zlib.compress(buffer.getvalue(), level=1)
 
 
 def _bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,6 +6,7 @@ divide it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import combinations
 from statistics import fmean
@@ -14,7 +15,7 @@ import numpy as np
 
 from scatterlens.schemas import Agreement, State
 from scatterlens_models.preprocess import Placement
-from scatterlens_models.stored import StoredAnnotation
+from scatterlens_models.stored import NotKeptError, StoredAnnotation
 from scatterlens_service import ledger
 
 _DARK = 1e-6
@@ -56,8 +57,9 @@ def _compare_one(
     overlap = None
     if len(tagging) > 1:
         arrays = [(load(blob), position) for blob, position in tagging]
-        maps = [stored.attribute_maps[position] for stored, position in arrays]
-        overlap = map_overlap(maps, arrays[0][0].placement)
+        with suppress(NotKeptError):  # words outlive places
+            maps = [stored.attribute_maps[position] for stored, position in arrays]
+            overlap = map_overlap(maps, arrays[0][0].placement)
     tags = sum(score.tag for _, _, score in found)
     return Agreement(
         id=attribute,

@@ -25,9 +25,11 @@ from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.openapi import describe
 from scatterlens_service.registry import register_known
 from scatterlens_service.resources import Gateway, State
+from scatterlens_service.retention import is_configured, retain_forever
 from scatterlens_service.routes import (
     about,
     dataset_export,
+    deletion,
     events,
     exports,
     frames,
@@ -99,7 +101,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     showing = (frames, results, pictures, pixels, profiles, nexus, spread, gradients)
     finding = (search, exports, dataset_export, similar, scans, saved)
     judging = (labels, label_export, review)
-    running = (session, keys, operations)
+    running = (session, keys, operations, deletion)
     for module in (*showing, *finding, *judging, training, models, events, *running, about):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(training.of_run, prefix=PREFIX)
@@ -138,6 +140,12 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         )
         sweeper.start()
         stack.callback(sweeper.join)
+        if is_configured(settings):
+            retaining = threading.Thread(
+                target=retain_forever, args=(settings, engine, stop), name="retention", daemon=True
+            )
+            retaining.start()
+            stack.callback(retaining.join)
         stack.callback(stop.set)
         yield Gateway(
             settings=settings,

@@ -141,6 +141,14 @@ class BlobFolder:
                 about = path.stat()
                 yield about.st_mtime, about.st_size, path
 
+    def remove(self, sha256: str) -> bool:
+        """Remove a file; False where there was none. Who may do so is for the ledger to say."""
+        try:
+            self.path(sha256).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def free_share(self) -> float:
         """Free part of the disk, 0 to 1."""
         usage = shutil.disk_usage(self.root)

@@ -103,6 +103,14 @@ def _visible_frame(
                 proposal=proposal,
                 beamline=beamline,
             )
+            stone = None if row else ledger.find_tombstone(session, frame_id)
+        if stone is not None and caller.proposal is None and caller.beamline is None:
+            raise NotFoundError(
+                "deleted",
+                "The frame was deleted",
+                f"{stone.by} deleted it on {stone.time:%Y-%m-%d}: {stone.reason.rstrip('.')}.",
+                "If it is needed, send the file again; it is taken as new.",
+            )
     if row is None:
         raise NotFoundError(
             "unknown_frame",

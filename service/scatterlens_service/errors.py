@@ -2,6 +2,7 @@
 
     ProblemError
     ├── NotFoundError (LookupError)       404
+    ├── GoneError (LookupError)           410   it was here, and was removed on purpose
     ├── NotReadyError (LookupError)       409   the frame has no annotation (yet)
     ├── ConflictError                     409   what it asks for does not fit what is there
     ├── UnauthenticatedError              401
@@ -32,6 +33,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from scatterlens.schemas import Problem, Reason
+from scatterlens_models.stored import NotKeptError
 from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
 from scatterlens_service.ledger import (
     AmbiguousScanError,
@@ -39,6 +41,7 @@ from scatterlens_service.ledger import (
     BadKeyError,
     FrameTakenError,
     IdempotencyConflictError,
+    LabelledError,
     SearchExistsError,
 )
 from scatterlens_service.methods import allowed_methods
@@ -72,6 +75,12 @@ class NotFoundError(ProblemError, LookupError):
     """There is no such thing, or the caller may not see it."""
 
     status = 404
+
+
+class GoneError(ProblemError, LookupError):
+    """It was here, and was removed on purpose."""
+
+    status = 410
 
 
 class NotReadyError(ProblemError, LookupError):
@@ -220,6 +229,19 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
         "idempotency_key_reused",
         "The Idempotency-Key belongs to another request",
         "Choose a new key for a new request.",
+    ),
+    NotKeptError: (
+        410,
+        "not_kept",
+        "What the pictures are made from is no longer kept",
+        "Probabilities and tags stay. Who needs it again has the frame deleted, and sends it anew;"
+        " SCATTERLENS_RETAIN_PREVIEW_DAYS and SCATTERLENS_RETAIN_MAP_DAYS say what is kept.",
+    ),
+    LabelledError: (
+        409,
+        "labelled",
+        "People have labelled the frame",
+        "Ask for it again with `delete_labels=true` if their labels shall go with it.",
     ),
     BlobMissingError: (404, "file_missing", "The file is gone", "Send the frame again."),
     BlobDamagedError: (500, "file_damaged", "A stored file is damaged", "Tell the operator."),

@@ -16,6 +16,8 @@ from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
+_END_SECONDS = 10.0
+"""A database that is away is not waited for any longer."""
 
 
 class EventFeed:
@@ -29,6 +31,7 @@ class EventFeed:
         self._on_models = on_models
         """Called off the event loop where the models changed, before anybody is woken."""
         self._troubles = Troubles(_log)
+        self._ending = asyncio.Event()
         self._changed = asyncio.Event()
         self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.newest = 0
@@ -44,9 +47,10 @@ class EventFeed:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # A look that is under way is ended, not left behind with its connection.
+            self._ending.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(task, _END_SECONDS)
 
     async def wait_beyond(self, event_id: int, timeout: float) -> bool:
         """Wait for any event newer than `event_id`; False if none came within `timeout` seconds."""
@@ -70,7 +74,9 @@ class EventFeed:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _POLL_SECONDS)
+                return
             if self._stopping.is_set():
                 self.closing = True
                 self._wake(list(self._waiters))

@@ -15,6 +15,7 @@ from scatterlens_service import ledger
 from scatterlens_service.blobs import Spool
 from scatterlens_service.bundles import to_model_version
 from scatterlens_service.errors import (
+    BusyError,
     InvalidError,
     ProblemError,
     TooLargeError,
@@ -210,6 +211,8 @@ def _record(
     except OSError as error:
         raise storage_problem(error) from error
     with ledger.writing(gateway.engine) as session:
+        ledger.share_files(session)
+        _require_files(gateway, frames)
         # Read here and nowhere earlier: a frame gets one job for each model that is active when
         # it is recorded, whatever is promoted meanwhile, by whichever gateway.
         active = gateway.shelf.active(session)
@@ -228,6 +231,18 @@ def _record(
         )
         for frame, answer in zip(frames, submitted, strict=True)
     ]
+
+
+def _require_files(gateway: Gateway, frames: Sequence[ledger.NewFrame]) -> None:
+    """Raise where a file that was just kept was removed again, with a frame that had it before."""
+    if not all(gateway.blobs.path(sha256).is_file() for sha256 in {one.sha256 for one in frames}):
+        raise BusyError(
+            "file_removed",
+            "The file was removed at this moment",
+            "A frame of the same file was deleted while it was sent.",
+            "Send it again; it is taken as new.",
+            headers={"Retry-After": "1"},
+        )
 
 
 def _sender(intake: Intake) -> ledger.Sender:

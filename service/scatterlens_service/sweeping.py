@@ -15,6 +15,7 @@ from scatterlens_service import ledger
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.removing import remove_files
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
 from scatterlens_service.troubles import Troubles
@@ -66,6 +67,7 @@ def sweep_forever(
         try:
             sweep_once(engine, bell, settings)
             attendance.record(engine)
+            remove_files(engine, settings)
             if time.monotonic() - trimmed > _TRIM_SECONDS:
                 trimmed = time.monotonic()
                 removed = renders.trim(settings.max_render_bytes)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from scatterlens.schemas import JobInfo, Operations, State
+from scatterlens.schemas import JobInfo, Operations, State, Tombstone
 from scatterlens_service import ledger
 from scatterlens_service.admission import Disk
 
@@ -35,6 +35,18 @@ def to_operations(
             ],
             "problems": list(problems),
         }
+    )
+
+
+def to_tombstone(row: ledger.TombstoneRow) -> Tombstone:
+    """A frame that was deleted."""
+    return Tombstone(
+        frame_id=row.frame_id,
+        filename=row.filename,
+        labels=row.labels,
+        reason=row.reason,
+        by=row.by,
+        time=row.time,
     )
 
 

@@ -187,10 +187,16 @@ def _commit(
 ) -> None:
     job = work.job
     with _blaming(runtime, job):
-        blob = runtime.blobs.put_bytes(pack(annotation.stored))
+        packed = pack(annotation.stored)
+        blob = runtime.blobs.put_bytes(packed)
         row = results.to_row(work.frame, annotation, model, blob, work.decode_ms)
         with ledger.writing(runtime.engine) as session:
+            ledger.share_files(session)
+            if not runtime.blobs.path(blob).is_file():
+                # It was that of a frame, too, that was deleted at this moment.
+                runtime.blobs.put_bytes(packed)
             if not ledger.complete(session, job, row):
+                ledger.add_removals(session, ledger.BLOBS, [blob])
                 _warn_of_fencing(job)
 
 
@@ -206,6 +212,7 @@ def _render(runtime: Runtime, job: LeasedJob, frame: Frame) -> None:
         blob = runtime.renders.put_bytes(drawn)
         with ledger.writing(runtime.engine) as session:
             if not ledger.complete_render(session, job, blob):
+                ledger.add_removals(session, ledger.RENDERS, [blob])
                 _warn_of_fencing(job)
 
 

@@ -16,6 +16,8 @@ from scatterlens.schemas import (
     Retried,
     RetryIn,
     Role,
+    Tombstone,
+    TombstonePage,
 )
 from scatterlens.transport import Transport, read
 
@@ -55,6 +57,29 @@ class Operating:
             answer = self._transport.send("POST", "jobs/retry", checked(RetryIn, {"ids": portion}))
             retried += read(Retried, answer).ids
         return retried
+
+    def delete_frame(self, frame_id: str, reason: str, *, delete_labels: bool = False) -> Tombstone:
+        """Delete a frame and all that is said about it for ever; who and why is kept.
+
+        Raises:
+            ApiError: people labelled it (`problem.type` is `labelled`), and `delete_labels` does
+                not say that their labels may go with it.
+            NotFound: there is no such frame, or not any more.
+
+        """
+        params = {"reason": reason, "delete_labels": str(delete_labels).lower()}
+        answer = self._transport.request("DELETE", f"frames/{frame_id}", params=params)
+        return read(Tombstone, answer)
+
+    def deletions(self) -> Iterator[Tombstone]:
+        """Yield frames that were deleted, newest first."""
+        cursor = None
+        while True:
+            page = self._transport.get(TombstonePage, "deletions", cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def keys(self) -> list[KeyInfo]:
         """Return all keys without their secrets, oldest first, revoked ones too."""

@@ -36,6 +36,10 @@ and ring the bell *after* it.
   `hold_production` `add_promotion` `promotions` `version_before` `open_versions`
   `compare_models`
 - looking again: `request_reannotation` `list_reannotations` `has_reannotations` `queue_old_frames`
+- deleting: `delete_frame` `find_tombstone` `list_tombstones`; files that go with rows:
+  `add_removals` `has_removals` `take_removals` under `own_files`, `share_files`
+- keeping for a while: `old_files` `count_old_files` `remove_raw` `is_raw_removed` `old_annotations`
+  `count_old_annotations` `replace_arrays`
 - belonging to a home: `read_owner` `put_owner`
 - running it: `backlogs` `count_troubled` `list_jobs` `get_job` `retry_jobs`
 - keys: `create_key` `authenticate` `get_key` `list_keys` `revoke_key`
@@ -63,6 +67,13 @@ from scatterlens_service.ledger.backlog import (
     queue_status,
 )
 from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
+from scatterlens_service.ledger.deletion import (
+    LabelledError,
+    TombstoneRow,
+    delete_frame,
+    find_tombstone,
+    list_tombstones,
+)
 from scatterlens_service.ledger.engine import open_engine, reading, writing
 from scatterlens_service.ledger.events import events_after, last_event_id
 from scatterlens_service.ledger.features import FeatureRows, features_after
@@ -179,6 +190,27 @@ from scatterlens_service.ledger.records import (
     WorkerReport,
     WorkerRole,
 )
+from scatterlens_service.ledger.removals import (
+    BLOBS,
+    RENDERS,
+    add_removals,
+    has_removals,
+    own_files,
+    share_files,
+    take_removals,
+)
+from scatterlens_service.ledger.retention import (
+    OldAnnotation,
+    OldFile,
+    Part,
+    count_old_annotations,
+    count_old_files,
+    is_raw_removed,
+    old_annotations,
+    old_files,
+    remove_raw,
+    replace_arrays,
+)
 from scatterlens_service.ledger.retries import JobRow, Troubled, get_job, list_jobs, retry_jobs
 from scatterlens_service.ledger.review import (
     Doubt,
@@ -252,6 +284,7 @@ from scatterlens_service.ledger.workers import forget_worker, seen_workers
 
 __all__ = [
     "BATCH",
+    "BLOBS",
     "CANDIDATE",
     "COMPARED",
     "COUNTED",
@@ -261,6 +294,7 @@ __all__ = [
     "PRODUCTION",
     "QUEUES",
     "RENDER",
+    "RENDERS",
     "ROLES",
     "SCOPES",
     "TRAIN",
@@ -285,6 +319,7 @@ __all__ = [
     "KeyRow",
     "Known",
     "LabelRow",
+    "LabelledError",
     "Lease",
     "LeasedJob",
     "LeasedRun",
@@ -296,8 +331,11 @@ __all__ = [
     "NewModel",
     "NewRun",
     "Not",
+    "OldAnnotation",
+    "OldFile",
     "Order",
     "Owner",
+    "Part",
     "Place",
     "Principal",
     "PromotionRow",
@@ -318,6 +356,7 @@ __all__ = [
     "StoredRender",
     "Submitted",
     "TimelinePoint",
+    "TombstoneRow",
     "Troubled",
     "Verdict",
     "WorkerReport",
@@ -326,6 +365,7 @@ __all__ = [
     "active_models",
     "add_model",
     "add_promotion",
+    "add_removals",
     "advance_run",
     "all_annotations",
     "annotations_of",
@@ -339,12 +379,15 @@ __all__ = [
     "complete_render",
     "complete_run",
     "count_frames",
+    "count_old_annotations",
+    "count_old_files",
     "count_review",
     "count_troubled",
     "crash_run",
     "crashed",
     "create_key",
     "current_labels",
+    "delete_frame",
     "delete_search",
     "describe",
     "end_session",
@@ -354,6 +397,7 @@ __all__ = [
     "features_after",
     "find_scan",
     "find_session",
+    "find_tombstone",
     "forget_worker",
     "frames_within",
     "get_aliases",
@@ -370,9 +414,11 @@ __all__ = [
     "has_queued",
     "has_queued_run",
     "has_reannotations",
+    "has_removals",
     "heartbeat",
     "hold_labels",
     "hold_production",
+    "is_raw_removed",
     "is_run_due",
     "is_still_valid",
     "job_states",
@@ -390,13 +436,17 @@ __all__ = [
     "list_runs",
     "list_scans",
     "list_searches",
+    "list_tombstones",
     "metadata_history",
     "models_of",
     "newest_label",
+    "old_annotations",
+    "old_files",
     "open_engine",
     "open_runs",
     "open_session",
     "open_versions",
+    "own_files",
     "parse_query",
     "places_of",
     "promotions",
@@ -419,6 +469,8 @@ __all__ = [
     "refuse_run",
     "release",
     "remember_request",
+    "remove_raw",
+    "replace_arrays",
     "request_reannotation",
     "retry_jobs",
     "revoke_key",
@@ -426,8 +478,10 @@ __all__ = [
     "save_search",
     "scan_timeline",
     "seen_workers",
+    "share_files",
     "submit",
     "sweep",
+    "take_removals",
     "unpack_probability",
     "version_before",
     "writing",

@@ -151,5 +151,7 @@ def named_files(session: Session) -> Iterator[str]:
     tables = {table.name: table for table in _tables(session)}
     for name, column in (("frames", "sha256"), ("annotations", "blob")):
         wanted = tables[name].columns[column]
-        query = select(wanted).where(wanted.is_not(None)).distinct()
+        query = select(wanted).distinct()
+        if "raw_removed" in tables[name].columns:
+            query = query.where(tables[name].columns["raw_removed"].is_(None))
         yield from session.scalars(query.execution_options(yield_per=_ROWS_AT_ONCE))

@@ -61,7 +61,7 @@ def events_after(
         .where(
             Event.id > after,
             or_(
-                Event.kind == "model",
+                Event.kind.in_(("model", "deleted")),
                 Event.proposal.is_(None) & frame_is_visible(Event.frame_id, sees),
                 Event.proposal.is_not(None)
                 & is_visible_within(Event.frame_id, Event.proposal, sees),
@@ -74,14 +74,23 @@ def events_after(
         EventRow(
             id=row.id,
             kind=row.kind,
-            frame_id=row.frame_id,
+            frame_id=row.frame_id if row.kind != "deleted" else (row.details or {})["frame_id"],
             model=ModelVersion(row.model_name, row.model_version)
             if row.model_name is not None and row.model_version is not None
             else None,
             tags=tuple(row.tags),
             time=to_datetime(row.time),
-            details=row.details,
+            details=row.details if row.kind == "training" else None,
             change=row.change,
         )
         for row in rows
+        if row.kind != "deleted" or _saw(sees, row.details or {})
     ]
+
+
+def _saw(sees: Principal | None, deleted: Mapping[str, Any]) -> bool:
+    """Whether somebody saw a frame before it was deleted."""
+    return sees is None or any(
+        sees.proposal in (None, proposal) and sees.beamline in (None, beamline)
+        for proposal, beamline in deleted["seen_as"]
+    )

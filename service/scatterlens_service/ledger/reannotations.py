@@ -19,7 +19,7 @@ from scatterlens_service.ledger.model_tables import Model, Reannotation
 from scatterlens_service.ledger.records import ModelVersion, to_datetime
 from scatterlens_service.ledger.search import FrameFilter
 from scatterlens_service.ledger.submissions import BATCH, queue_jobs
-from scatterlens_service.ledger.tables import Job, Submission
+from scatterlens_service.ledger.tables import Frame, Job, Submission
 
 PORTION = 500
 """Frames that wait in the queue at once: enough to keep workers busy between two sweeps."""
@@ -104,10 +104,11 @@ def _queue_portion(session: Session, request: Reannotation, room: int) -> int:
         Job.kind == "annotate",
         Job.model_version == model.version,
     )
+    lost = exists().where(Frame.id == Submission.frame_id, Frame.raw_removed.is_not(None))
     rows = session.execute(
         select(Submission.id, Submission.frame_id)
         .where(sent_as(Submission, FrameFilter(**wanted), None), ~asked)
-        .where(Submission.id < request.below)
+        .where(Submission.id < request.below, ~lost)
         .order_by(Submission.id.desc())
         .limit(room)
     ).all()

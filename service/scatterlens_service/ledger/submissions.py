@@ -1,6 +1,6 @@
 """Taking frames in: frames, submissions and jobs in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -85,6 +85,8 @@ def submit(
         scans = tell(session, row, said, sender.key_id, sender.author)
         if scans is not None:
             described[frame_id] = scans
+    if len(new_frames) < len(unique):
+        _note_files(session, {frame.sha256 for frame in unique.values()})
     known = sorted(unique.keys() - new_frames - told.keys())
     if known and new_submissions:
         copy_findings(session, known, new_submissions)
@@ -167,6 +169,16 @@ def _said(frame: NewFrame, sender: Sender, known: Submission) -> dict[str, Any]:
     if said["frame_number"] is None and known.frame_number is None:
         said["frame_number"] = frame.likely_number
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _note_files(session: Session, files: Collection[str]) -> None:
+    """Files that retention had removed are here again, for all frames of theirs."""
+    session.execute(
+        update(Frame)
+        .where(Frame.sha256.in_(files), Frame.raw_removed.is_not(None))
+        .values(raw_kept=Clock(), raw_removed=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def queue_jobs(

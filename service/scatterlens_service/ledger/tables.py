@@ -67,6 +67,10 @@ class Frame(Table):
     """As the file calls it."""
     motors: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
     """As the file tells them."""
+    raw_kept: Mapped[float | None] = mapped_column(Double)
+    """When its file was sent again after it had been removed; NULL = since it was created."""
+    raw_removed: Mapped[float | None] = mapped_column(Double)
+    """When retention removed its file; NULL = it is there."""
 
 
 class Submission(Table):
@@ -202,6 +206,10 @@ class Annotation(Table):
     """What the network ran on, as onnxruntime says."""
     blob: Mapped[str] = mapped_column(String(64))
     """sha256 of the packed maps and preview."""
+    preview_removed: Mapped[float | None] = mapped_column(Double)
+    """When retention took the preview out of it; NULL = it is there."""
+    maps_removed: Mapped[float | None] = mapped_column(Double)
+    """The same of the maps."""
 
 
 class Score(Table):
@@ -309,7 +317,7 @@ class Event(Table):
     id: Mapped[int] = mapped_column(_Serial, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     """Of a frame: submitted | described | done | failed | quarantined | retried | labelled; else
-    training | model."""
+    deleted | training | model."""
     frame_id: Mapped[str | None] = mapped_column(ForeignKey("frames.id"))
     """NULL where the event is of no frame."""
     proposal: Mapped[str | None] = mapped_column(String(100))
@@ -321,7 +329,8 @@ class Event(Table):
     model_version: Mapped[str | None] = mapped_column(String(12))
     tags: Mapped[list[str]] = mapped_column(JSON)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    """What an event says that is of no frame: the run, its state, its progress."""
+    """What an event says that is of no row: the run, its state, its progress; the frame that was
+    deleted."""
     time: Mapped[float] = mapped_column(Double)
 
 

@@ -30,7 +30,7 @@ Size = Annotated[int, Query(ge=16, le=1024, description="Longest side of the pic
 Responses = dict[int | str, dict[str, Any]]
 _SHARED: Responses = {
     304: {"description": "Not modified"},
-    **problem_responses(401, 403, 404, 409, 422, 500, 503),
+    **problem_responses(401, 403, 404, 409, 410, 422, 500, 503),
 }
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "PNG"}, **_SHARED}
 NPY: Responses = {

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from scatterlens.schemas import Rendering, State
 from scatterlens_service import ledger
-from scatterlens_service.errors import NotReadyError, problem_responses
+from scatterlens_service.errors import GoneError, NotReadyError, problem_responses
 from scatterlens_service.resources import Gateway
 from scatterlens_service.routes.drawing import Responses
 from scatterlens_service.waiting import wait_for
@@ -18,7 +18,7 @@ _RECHECK_S = 0.1
 _RETRY_AFTER_S = 1
 PENDING: Responses = {
     202: {"model": Rendering, "description": "A worker has yet to compute it"},
-    **problem_responses(507),
+    **problem_responses(410, 507),
 }
 
 
@@ -65,6 +65,9 @@ def _find_or_queue(
         found = ledger.get_render(session, frame_id, model, parameters)
     if found is not None and (found.blob is None or gateway.renders.use(found.blob)):
         return found
+    with ledger.reading(gateway.engine) as session:
+        if ledger.is_raw_removed(session, frame_id):
+            raise raw_removed(frame_id)
     gateway.admission.check()
     with ledger.writing(gateway.engine) as session:
         if found is None:
@@ -73,6 +76,17 @@ def _find_or_queue(
             ledger.queue_render_anew(session, frame_id, model, parameters)
     gateway.bell.ring(ledger.RENDER)
     return ledger.StoredRender(State.QUEUED, None, None)
+
+
+def raw_removed(frame_id: str) -> GoneError:
+    """Make the refusal of what would need a file that retention removed."""
+    return GoneError(
+        "raw_removed",
+        "The file is no longer kept",
+        "It was older than SCATTERLENS_RETAIN_RAW_DAYS allows, and nobody had labelled the frame.",
+        "Send the file again: what was said of the frame is kept, and its pixels are here again.",
+        frame_id=frame_id,
+    )
 
 
 def _failed(frame_id: str, render: ledger.StoredRender) -> NotReadyError:

@@ -17,6 +17,7 @@ from scatterlens_service.deps import FrameModel, GatewayDep, Reader, Sender, Vis
 from scatterlens_service.errors import NotFoundError, problem_responses
 from scatterlens_service.metadata import read_changes
 from scatterlens_service.resources import Gateway
+from scatterlens_service.routes.rendering import raw_removed
 from scatterlens_service.waiting import Wait, wait_for
 from scatterlens_service.wire import to_annotation, to_detail
 
@@ -172,7 +173,7 @@ def _find(gateway: Gateway, frame: ledger.FrameRow, model: Bundle) -> ledger.Sto
             "content": {"application/octet-stream": {}},
         },
         304: {"description": "Not modified"},
-        **problem_responses(401, 403, 404, 422, 500, 503),
+        **problem_responses(401, 403, 404, 410, 422, 500, 503),
     },
 )
 def read_raw(request: Request, gateway: GatewayDep, frame: VisibleFrame) -> Response:
@@ -182,6 +183,9 @@ def read_raw(request: Request, gateway: GatewayDep, frame: VisibleFrame) -> Resp
         return unchanged
     path = gateway.blobs.path(frame.sha256)
     if not path.is_file():
+        with ledger.reading(gateway.engine) as session:
+            if ledger.is_raw_removed(session, frame.frame_id):
+                raise raw_removed(frame.frame_id)
         raise NotFoundError(
             "file_missing",
             "The file is gone",

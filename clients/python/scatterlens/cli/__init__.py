@@ -31,6 +31,7 @@ class Listed:
 _OWN = {
     "annotate": "scatterlens.cli.annotate:annotate",
     "describe": "scatterlens.cli.describe:describe",
+    "delete": "scatterlens.cli.delete:delete",
     "explain": "scatterlens.cli.explain:explain",
     "models": "scatterlens.cli.models:models",
     "show": "scatterlens.cli.show:show",
@@ -45,6 +46,8 @@ _LISTED = {
     "watch": Listed("Send every new complete file of a folder to the gateway."),
     "serve": Listed("Start the gateway with a worker beside it.", "service"),
     "keys": Listed("Create, list and revoke API keys.", "service"),
+    "delete": Listed("Delete frames for ever, with a reason that is kept."),
+    "retain": Listed("Remove files, previews and maps that are too old.", "service"),
     "backup": Listed("Save everything that a home keeps in one archive.", "service"),
     "restore": Listed("Fill an empty home from a backup.", "service"),
     "worker": Listed("Start a worker for a gateway that runs elsewhere.", "worker"),

@@ -85,6 +85,8 @@ from scatterlens.schemas.operations import (
     QueueInfo,
     Retried,
     RetryIn,
+    Tombstone,
+    TombstonePage,
     WorkerDetail,
 )
 from scatterlens.schemas.search import (
@@ -193,6 +195,8 @@ __all__ = [
     "Submission",
     "SubmittedFrame",
     "Timeline",
+    "Tombstone",
+    "TombstonePage",
     "Training",
     "TrainingChange",
     "TrainingList",

@@ -97,6 +97,27 @@ class JobPage(Wire):
     next_cursor: str | None = None
 
 
+class Tombstone(Wire):
+    """A frame that was deleted; all else about it is gone."""
+
+    frame_id: str
+    filename: str | None
+    """As it was last sent."""
+    labels: int
+    """Entries of people that went with it."""
+    reason: str
+    by: str
+    """Name of the key."""
+    time: datetime
+
+
+class TombstonePage(Wire):
+    """Frames that were deleted, newest first."""
+
+    items: list[Tombstone]
+    next_cursor: str | None = None
+
+
 JobId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 

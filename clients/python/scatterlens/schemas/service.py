@@ -47,6 +47,7 @@ class Event(Wire):
         "quarantined",
         "retried",
         "labelled",
+        "deleted",
         "training",
         "model",
     ]

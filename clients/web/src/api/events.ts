@@ -14,6 +14,7 @@ const KINDS = [
   "quarantined",
   "retried",
   "labelled",
+  "deleted",
   "training",
   "model",
 ] as const;
