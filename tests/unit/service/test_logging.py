@@ -84,7 +84,7 @@ def test_a_full_disk_is_said_once_and_answered_each_time(service, logged):
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
     event.listen(engine, "checkout", fill)
-    motors = {f"{number:0200}": number for number in range(500)}
+    motors = {f"{number:090}": number for number in range(900)}
     headers = {"X-Scatterlens-Metadata": json.dumps({"motors": motors})}
     seeds = iter(range(100))
     wait_for(lambda: service.post(picture(next(seeds)), headers).status_code == 507)
