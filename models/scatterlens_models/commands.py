@@ -26,7 +26,7 @@ __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
 models = typer.Typer(name="models", help="Bundles: list, verify, gate.", no_args_is_help=True)
 models.command("gate")(gate)
-_console = Console()
+_console = Console(markup=False)
 
 
 @models.command("shipped")

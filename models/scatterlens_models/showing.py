@@ -11,9 +11,9 @@ def progress_bar(console: Console | None = None) -> Progress:
     goes away in the end.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:.1f} %"),
+        TextColumn("{task.percentage:.1f} %", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=console is not None,

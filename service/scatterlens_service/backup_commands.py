@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens_models.showing import progress_bar, shown_on
@@ -20,8 +21,8 @@ from scatterlens_service.homes import (
 )
 
 _SHOWN = 5
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(markup=False, highlight=False)
+errors = Console(markup=False, stderr=True, highlight=False)
 
 
 def backup(
@@ -38,7 +39,9 @@ def backup(
         with progress_bar(errors) as bar:
             done = backups.back_up(settings, file, shown_on(bar))
     except (HomeError, backups.CannotBackUpError, OSError, SQLAlchemyError) as error:
-        errors.print(f"[red]No backup was made:[/] {_said(error)}", soft_wrap=True)
+        errors.print(
+            Text.assemble(("No backup was made:", "red"), f" {_said(error)}"), soft_wrap=True
+        )
         raise typer.Exit(2) from None
     console.print(
         f"{settings.home} is in {file}: {done.rows:,} rows, {done.files:,} files,"
@@ -48,8 +51,10 @@ def backup(
     for what, names in (("missing", done.missing), ("damaged", done.damaged)):
         if names:
             errors.print(
-                f"[red]{len(names):,} files of frames or answers were {what} already:[/]"
-                f" {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}",
+                Text.assemble(
+                    (f"{len(names):,} files of frames or answers were {what} already:", "red"),
+                    f" {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}",
+                ),
                 soft_wrap=True,
             )
     if done.missing or done.damaged:
@@ -71,7 +76,9 @@ def restore(
         *(HomeError, backups.CannotRestoreError, BadArchiveError),
         *(OSError, SQLAlchemyError),
     ) as error:
-        errors.print(f"[red]Nothing was restored:[/] {_said(error)}", soft_wrap=True)
+        errors.print(
+            Text.assemble(("Nothing was restored:", "red"), f" {_said(error)}"), soft_wrap=True
+        )
         raise typer.Exit(2) from None
     console.print(
         f"{file} is in {settings.home}: {rows:,} rows, {files:,} files. Start it with:"

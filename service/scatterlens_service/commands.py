@@ -15,9 +15,10 @@ from typing import Annotated, Literal
 import typer
 import uvicorn
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy.orm import Session
 
+from scatterlens.cli.listing import AsJson, print_json_lines, print_list
 from scatterlens.connection import FILE_NAME, Connection, read_connection, write_connection
 from scatterlens_models.bundle import BundleError
 from scatterlens_service import ledger
@@ -41,6 +42,7 @@ from scatterlens_service.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
 from scatterlens_service.supervise import Supervisor
 from scatterlens_service.training import can_train_here
+from scatterlens_service.wire_access import to_key
 
 _START_KEY = "start"
 _GRACE_SECONDS = 5
@@ -50,8 +52,8 @@ Home = Annotated[
     Path | None,
     typer.Option(help="Folder of everything kept; default: SCATTERLENS_HOME or the user's."),
 ]
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(markup=False, highlight=False)
+errors = Console(markup=False, stderr=True, highlight=False)
 keys = typer.Typer(no_args_is_help=True, help="Make, list and end API keys.")
 
 
@@ -88,7 +90,9 @@ def serve(
             read_configured(settings, promoted=promoted)
             listener = _listen(host, port)
         except (BundleError, HomeError, PortError) as error:
-            errors.print(f"[red]The service cannot start:[/] {error}", soft_wrap=True)
+            errors.print(
+                Text.assemble(("The service cannot start:", "red"), f" {error}"), soft_wrap=True
+            )
             raise typer.Exit(2) from None
         url = _url(host, listener)
         held.tell(url)
@@ -110,7 +114,8 @@ def serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):
-            server = _Server(config, f"[bold]Scatterlens is ready:[/] {link}", stopping)
+            greeting = Text.assemble(("Scatterlens is ready:", "bold"), f" {link}")
+            server = _Server(config, greeting, stopping)
             server.run(sockets=[listener])
 
 
@@ -121,7 +126,7 @@ class PortError(OSError):
 class _Server(uvicorn.Server):
     """Says when requests are answered, and lets streams know when that ends."""
 
-    def __init__(self, config: uvicorn.Config, greeting: str, stopping: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: Text, stopping: threading.Event) -> None:
         super().__init__(config)
         self._greeting = greeting
         self._stopping = stopping
@@ -225,7 +230,7 @@ def _ledger(home: Path | None) -> Iterator[Session]:
         with _open(settings, new=False) as session:
             yield session
     except HomeError as error:
-        errors.print(f"[red]Nothing was done:[/] {error}", soft_wrap=True)
+        errors.print(Text.assemble(("Nothing was done:", "red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(2) from None
 
 
@@ -275,38 +280,67 @@ def create_key(
                 continues=continues,
             )
         except ledger.BadKeyError as error:
-            errors.print(f"[red]No key was made:[/] {error}", soft_wrap=True)
+            errors.print(Text.assemble(("No key was made:", "red"), f" {error}"), soft_wrap=True)
             raise typer.Exit(2) from None
     errors.print("Keep it now; it cannot be shown again.")
     console.print(key, soft_wrap=True)
 
 
 @keys.command("list")
-def list_keys(home: Home = None) -> None:
+def list_keys(as_json: AsJson = False, home: Home = None) -> None:
     """List keys, without their secrets."""
-    table = Table("id", "name", "role", "scopes", "sees", "made", "ends")
     with _ledger(home) as session:
-        for row in ledger.list_keys(session):
-            ends = row.revoked or row.expires
-            table.add_row(
+        rows = ledger.list_keys(session)
+    if as_json:
+        print_json_lines(to_key(row).model_dump(mode="json") for row in rows)
+        return
+    print_list(
+        ("id", "name", "may", "sees", "made", "ends"),
+        [
+            (
                 row.id,
                 row.name,
-                row.role,
-                " ".join(row.scopes),
+                _rights(row),
                 " ".join(filter(None, (row.proposal, row.beamline))) or "all",
                 f"{row.created:%Y-%m-%d}",
-                ("revoked " if row.revoked else "") + (f"{ends:%Y-%m-%d}" if ends else "never"),
+                _end(row),
             )
-    console.print(table)
+            for row in rows
+        ],
+        whole=("id", "made"),
+    )
+
+
+def _rights(row: ledger.KeyRow) -> str:
+    """The role, and its scopes where they are fewer than it may hold."""
+    fewer = set(row.scopes) != set(ledger.ROLES.get(row.role, ()))
+    return f"{row.role}: {' '.join(row.scopes)}" if fewer else row.role
+
+
+def _end(row: ledger.KeyRow) -> str:
+    ends = row.revoked or row.expires
+    return ("revoked " if row.revoked else "") + (f"{ends:%Y-%m-%d}" if ends else "never")
 
 
 @keys.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")], home: Home = None
+    key_id: Annotated[
+        str, typer.Argument(help="Its id, as `list` shows it, or how that begins.", metavar="ID")
+    ],
+    home: Home = None,
 ) -> None:
     """End a key now."""
     with _ledger(home) as session:
-        if not ledger.revoke_key(session, key_id):
-            errors.print(f"[red]No valid key has the id {key_id};[/] see `scatterlens keys list`.")
+        rows = [row for row in ledger.list_keys(session) if row.id.startswith(key_id)]
+        meant = [row for row in rows if row.id == key_id] or rows
+        valid = [row for row in meant if row.revoked is None]
+        if len(valid) != 1:
+            several = f"several begin so: {', '.join(f'{row.id} ({row.name})' for row in valid)}"
+            reason = several if valid else "see `scatterlens keys list`"
+            errors.print(
+                Text.assemble((f"No valid key is {key_id!r} alone;", "red"), f" {reason}."),
+                soft_wrap=True,
+            )
             raise typer.Exit(1)
-    console.print(f"Revoked {key_id}.")
+        ledger.revoke_key(session, valid[0].id)
+    console.print(f"Revoked {valid[0].id} ({valid[0].name}).", soft_wrap=True)

@@ -1,16 +1,33 @@
 """What an operator may set, read from `SCATTERLENS_*` variables and nowhere else."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scatterlens.folders import default_home
 
 
+class BadSettingsError(ValueError):
+    """A setting cannot be what it is; the text names its variable."""
+
+
 class Settings(BaseSettings):
-    """Settings of gateway and worker; every field has a default that works on one machine."""
+    """Settings of gateway and worker; every field has a default that works on one machine.
+
+    Raises:
+        BadSettingsError: one is none that can be.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            said = "; ".join(
+                f"SCATTERLENS_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()
+            )
+            raise BadSettingsError(f"{said}. Correct the setting, or leave it out.") from error
 
     model_config = SettingsConfigDict(
         env_prefix="SCATTERLENS_",

@@ -17,7 +17,10 @@ _BY_POLICY = "policy"
 
 def can_train_here() -> bool:
     """Whether what trainers need is installed; nothing is imported for it."""
-    return all(map(importlib.util.find_spec, ("torch", "safetensors", "onnxscript")))
+    try:
+        return all(map(importlib.util.find_spec, ("torch", "safetensors", "onnxscript")))
+    except ModuleNotFoundError:
+        return False
 
 
 def can_train(settings: Settings, engine: Engine) -> bool:

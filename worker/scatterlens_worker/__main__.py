@@ -2,7 +2,8 @@
 
 import typer
 
+from scatterlens.cli import run
 from scatterlens_worker.commands import worker
 
 if __name__ == "__main__":
-    typer.run(worker)
+    run(lambda: typer.run(worker), "worker")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.session import DeviceError
@@ -50,7 +51,9 @@ def worker(
         _open_home(settings)
         runtime = Runtime(settings, device, require_gpu)
     except (BundleError, DeviceError, HomeError) as error:
-        Console(stderr=True).print(f"[red]The worker cannot start:[/] {error}")
+        Console(markup=False, stderr=True).print(
+            Text.assemble(("The worker cannot start:", "red"), f" {error}")
+        )
         raise typer.Exit(2) from None
     with runtime:
         _stop_by_signal(runtime.stop)
@@ -74,17 +77,22 @@ def trainer(
     _log_to_terminal()
     settings = Settings()
     if not can_train_here():
-        Console(stderr=True).print(
-            "[red]The trainer cannot start:[/] what it needs is not installed. Install it with:"
-            " pip install 'scatterlens[train]'",
-            markup=True,
+        Console(markup=False, stderr=True).print(
+            Text.assemble(
+                ("The trainer cannot start:", "red"),
+                " what it needs is not installed. Install it with:"
+                " pip install 'scatterlens[train]'",
+            ),
+            soft_wrap=True,
         )
         raise typer.Exit(2)
     be_private()
     try:
         _open_home(settings)
     except HomeError as error:
-        Console(stderr=True).print(f"[red]The trainer cannot start:[/] {error}", soft_wrap=True)
+        Console(markup=False, stderr=True).print(
+            Text.assemble(("The trainer cannot start:", "red"), f" {error}"), soft_wrap=True
+        )
         raise typer.Exit(2) from None
     be_nice()
     with Trainer(settings) as running:

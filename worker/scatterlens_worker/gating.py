@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 from sqlalchemy import Engine
 
 from scatterlens_models.bundle import BundleError
@@ -69,11 +70,11 @@ def gate(
     Exit code 1 if it may not.
     """
     given = {"gate_shards": shards, "gate_manifests": tuple(manifest or ()) or None}
-    out, err = Console(), Console(stderr=True)
+    out, err = Console(markup=False), Console(markup=False, stderr=True)
     try:
         found = find_ledger(None)
     except HomeError as error:
-        err.print(f"[red]The gate was not run:[/] {error}", soft_wrap=True)
+        err.print(Text.assemble(("The gate was not run:", "red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(2) from None
     be_private()
     settings = found.model_copy(
@@ -86,7 +87,9 @@ def gate(
         with Progress(console=err, transient=True) as bar:
             verdict = gate_version(settings, engine, version, shown_on(bar))
     except UNMEASURED as error:
-        err.print(f"[red]The gate was not run:[/] {error.args[0]}", soft_wrap=True)
+        err.print(
+            Text.assemble(("The gate was not run:", "red"), f" {error.args[0]}"), soft_wrap=True
+        )
         raise typer.Exit(2) from None
     finally:
         engine.dispose()

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -41,17 +42,19 @@ class Runtime:
         """What does not work for a while."""
         self.stop = threading.Event()
         """Set: finish what is begun, take nothing new."""
-        # First of all: the child must not inherit threads or connections of what follows.
-        self.decoder = DecodeChild()
-        self.engine = ledger.open_engine(settings.database)
-        self.blobs = BlobFolder(settings.blob_folder)
-        self.renders = BlobFolder(settings.render_folder)
-        self.bell = open_bell(settings.redis_url)
-        self.models = ModelShelf(settings, self.engine, device, require_gpu)
-        self._gradients: dict[str, GradientSession] = {}
-        self.heartbeat = Heartbeat(
-            self.engine, self.report, settings.heartbeat_seconds, settings.lease_seconds
-        )
+        with ExitStack() as opened:
+            # First of all: the child must not inherit threads or connections of what follows.
+            self.decoder = opened.enter_context(DecodeChild())
+            self.engine = ledger.open_engine(settings.database)
+            self.blobs = BlobFolder(settings.blob_folder)
+            self.renders = BlobFolder(settings.render_folder)
+            self.bell = open_bell(settings.redis_url)
+            self.models = ModelShelf(settings, self.engine, device, require_gpu)
+            self._gradients: dict[str, GradientSession] = {}
+            self.heartbeat = Heartbeat(
+                self.engine, self.report, settings.heartbeat_seconds, settings.lease_seconds
+            )
+            opened.pop_all()  # whole: `close` lets it go
 
     @property
     def sessions(self) -> dict[str, ModelSession]:

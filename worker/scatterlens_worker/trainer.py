@@ -274,6 +274,7 @@ def be_nice() -> None:
 
 
 if __name__ == "__main__":
+    from scatterlens.cli import run
     from scatterlens_worker.commands import trainer as command
 
-    typer.run(command)
+    run(lambda: typer.run(command), "trainer")

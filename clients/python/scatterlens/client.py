@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, overload
 
-from pydantic import TypeAdapter
-
 from scatterlens.arguments import checked
 from scatterlens.arrays import GatewayArrays
 from scatterlens.connection import find_connection
@@ -57,7 +55,7 @@ from scatterlens.schemas import (
 )
 from scatterlens.searching import Searching
 from scatterlens.training import GatewayTraining
-from scatterlens.transport import Transport, read
+from scatterlens.transport import Transport, read, read_line, read_list
 
 _UPLOADS = 8
 _REFUSALS = (413, 415, 422)
@@ -192,7 +190,7 @@ class Client(FrameData, Searching, Operating):
             try:
                 own = {**metadata, **(about(file) if about else {})}
                 return self._outcomes(file, str(frames), wait, model, own, abandoned)
-            except (ScatterlensError, OSError) as error:
+            except ScatterlensError as error:
                 return [_unsent(file, error)]
 
         pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="scatterlens-upload")
@@ -332,7 +330,7 @@ class Client(FrameData, Searching, Operating):
                 with self._transport.event_source("events", headers) as stream:
                     for message in stream:
                         if message.data:
-                            event = Event.model_validate_json(message.data, extra="ignore")
+                            event = read_line(Event, message.data, f"{self.url}/api/v1/events")
                             after, tries_left = event.id, 5
                             yield event
             except TransportError:
@@ -484,8 +482,7 @@ class Client(FrameData, Searching, Operating):
 
     def attributes(self) -> list[AttributeInfo]:
         """Return the vocabulary in use."""
-        answer = self._transport.request("GET", "attributes")
-        return TypeAdapter(list[AttributeInfo]).validate_json(answer.content)
+        return read_list(AttributeInfo, self._transport.request("GET", "attributes"))
 
     def models(self) -> list[ModelInfo]:
         """Return the bundles that the service knows."""
@@ -547,7 +544,7 @@ class Client(FrameData, Searching, Operating):
         return Outcome(name, item.frame_id, State.DONE, result)
 
 
-def _unsent(file: File, error: ScatterlensError | OSError) -> Outcome:
+def _unsent(file: File, error: ScatterlensError) -> Outcome:
     if isinstance(error, FrameRejected):
         return Outcome(label(file), error.frame_id, error.state, error=error)
     return Outcome(label(file), None, None, error=error)

@@ -89,6 +89,9 @@ class BadArgument(ScatterlensError, ValueError):
 class CannotRead(ScatterlensError, OSError):
     """A file cannot be read; `errno` is that of the system."""
 
+    def __str__(self) -> str:
+        return _sentence(f"{self.filename or 'The file'} cannot be read: {self.strerror}")
+
 
 class MissingFile(CannotRead, FileNotFoundError):
     """There is no such file."""
@@ -96,6 +99,9 @@ class MissingFile(CannotRead, FileNotFoundError):
 
 class CannotWrite(ScatterlensError, OSError):
     """A file cannot be written; `errno` is that of the system."""
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.filename or 'The file'} cannot be written: {self.strerror}")
 
 
 class UnknownAttribute(ScatterlensError, LookupError):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel
 
 from scatterlens.arrays import GatewayArrays
+from scatterlens.errors import BadArgument
+from scatterlens.files import path_of
 from scatterlens.polling import poll
 from scatterlens.profiles import AzimuthalCurve, RadialCurve, azimuthal_curve, radial_curve
 from scatterlens.schemas import AzimuthalProfile, RadialProfile
@@ -48,7 +50,7 @@ class FrameData:
 
         0 degrees are along growing columns, 90 along growing rows; the range may pass 180.
         """
-        low, high = chi_range_deg
+        low, high = _pair(chi_range_deg)
         asked = {"chi_min": low, "chi_max": high}
         return radial_curve(self._profile(RadialProfile, "radial", frame_id, asked, wait))
 
@@ -65,16 +67,17 @@ class FrameData:
         Where the geometry of the frame is known the range is of q, else of pixel widths.
 
         Raises:
-            ValueError: the range is of the other kind.
+            BadArgument: the range is of the other kind.
 
         """
-        low, high = q_range_inv_nm or radius_range_px or (None, None)
+        chosen = q_range_inv_nm or radius_range_px
+        low, high = (None, None) if chosen is None else _pair(chosen)
         asked = {"low": low, "high": high}
         profile = self._profile(AzimuthalProfile, "azimuthal", frame_id, asked, wait)
         if q_range_inv_nm and profile.geometry is None:
-            raise ValueError("the geometry of the frame is not known: give `radius_range_px`")
+            raise BadArgument("the geometry of the frame is not known: give `radius_range_px`")
         if radius_range_px and profile.geometry is not None:
-            raise ValueError("the geometry of the frame is known: give `q_range_inv_nm`")
+            raise BadArgument("the geometry of the frame is known: give `q_range_inv_nm`")
         return azimuthal_curve(profile)
 
     def spread(self, frame_id: str, attribute: str) -> "np.ndarray":
@@ -116,7 +119,7 @@ class FrameData:
 
         def ask(seconds: float) -> bool | None:
             path = f"frames/{frame_id}/nexus"
-            return self._transport.save(path, {"wait": seconds}, Path(file)) or None
+            return self._transport.save(path, {"wait": seconds}, path_of(file)) or None
 
         poll(ask, frame_id, wait)
 
@@ -134,3 +137,11 @@ class FrameData:
             return None if answer.status_code == ACCEPTED else read(shape, answer)
 
         return poll(ask, frame_id, wait)
+
+
+def _pair(bounds: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = bounds
+        return float(low), float(high)
+    except (TypeError, ValueError) as error:
+        raise BadArgument(f"A range is two numbers, not {bounds!r}") from error

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from scatterlens.arguments import checked
+from scatterlens.errors import BadArgument
 from scatterlens.result import Result
 from scatterlens.schemas import (
     ExportedLabel,
@@ -16,7 +17,7 @@ from scatterlens.schemas import (
     ReviewQueue,
     Shown,
 )
-from scatterlens.transport import Transport, read
+from scatterlens.transport import Transport, read, read_line
 
 Labels = Mapping[str, LabelValue | LabelIn | None]
 """By attribute id; None withdraws. A `LabelIn` carries a region or a note of its own."""
@@ -32,6 +33,8 @@ class GatewayLabels:
         self, frame_id: str, labels: Labels, note: str | None, shown: Result | None
     ) -> FrameLabels:
         """As `Client.label`."""
+        if not isinstance(labels, Mapping):
+            raise BadArgument("Labels are told by attribute, like {'ring': 'present'}")
         said = {
             attribute: one if isinstance(one, LabelIn) else {"value": one, "note": note}
             for attribute, one in labels.items()
@@ -62,10 +65,10 @@ class GatewayLabels:
 
     def export(self, since: datetime | None) -> Iterator[ExportedLabel]:
         """As `Client.export_labels`."""
-        params = {"since": None if since is None else since.isoformat()}
+        params = {"since": since.isoformat() if isinstance(since, datetime) else since}
         with self._transport.lines("labels.ndjson", params) as lines:
             for line in lines:
-                yield ExportedLabel.model_validate_json(line, extra="ignore")
+                yield read_line(ExportedLabel, line, "labels.ndjson")
 
 
 def _shown(result: Result) -> Shown:

@@ -1,13 +1,14 @@
 """Models that a gateway keeps: registering one, making one production, going back."""
 
+import errno
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import TypeAdapter
-
 from scatterlens.arguments import checked
+from scatterlens.errors import MissingFile
+from scatterlens.files import path_of, reading
 from scatterlens.schemas import (
     CandidateIn,
     ModelDetail,
@@ -17,7 +18,7 @@ from scatterlens.schemas import (
     Reannotation,
     RollbackIn,
 )
-from scatterlens.transport import Transport, read
+from scatterlens.transport import Transport, read, read_list
 
 
 class GatewayModels:
@@ -28,8 +29,7 @@ class GatewayModels:
 
     def list(self) -> list[ModelInfo]:
         """As `Client.models`."""
-        answer = self._transport.request("GET", "models")
-        return TypeAdapter(list[ModelInfo]).validate_json(answer.content)
+        return read_list(ModelInfo, self._transport.request("GET", "models"))
 
     def show(self, model: str) -> ModelDetail:
         """As `Client.model`."""
@@ -62,7 +62,7 @@ class GatewayModels:
     def roll_back(self, reason: str) -> ModelDetail:
         """As `Client.roll_back_model`."""
         # Naming what is left makes the request safe to send twice.
-        (leaving, *_) = (one.version for one in self.list() if one.production)
+        leaving = next((one.version for one in self.list() if one.production), None)
         said = checked(RollbackIn, {"reason": reason, "leaving": leaving})
         return read(ModelDetail, self._transport.send("POST", "models/rollback", said))
 
@@ -90,14 +90,17 @@ class GatewayModels:
 
 def _packed(bundle: Path) -> BinaryIO:
     """A bundle as an open zip file: a folder is packed, a zip file is taken as it is."""
-    if bundle.is_file():
-        return bundle.open("rb")
-    if not (bundle / "bundle.json").is_file():
-        raise FileNotFoundError(f"{bundle} holds no bundle.json: name the folder of a bundle")
-    stream = tempfile.TemporaryFile()  # whoever sends it closes it
-    # Weights hardly shrink: packing them takes longer than sending them.
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as packed:
-        for path in sorted(p for p in bundle.iterdir() if p.is_file()):
-            packed.write(path, path.name)
-    stream.seek(0)
-    return stream
+    bundle = path_of(bundle)
+    with reading(bundle):
+        if bundle.is_file():
+            return bundle.open("rb")
+        if not (bundle / "bundle.json").is_file():
+            reason = "It holds no bundle.json: name the folder of a bundle"
+            raise MissingFile(errno.ENOENT, reason, str(bundle))
+        stream = tempfile.TemporaryFile()  # whoever sends it closes it
+        # Weights hardly shrink: packing them takes longer than sending them.
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as packed:
+            for path in sorted(p for p in bundle.iterdir() if p.is_file()):
+                packed.write(path, path.name)
+        stream.seek(0)
+        return stream

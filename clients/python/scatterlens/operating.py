@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Literal
 
 from scatterlens.arguments import checked
+from scatterlens.errors import BadArgument
 from scatterlens.schemas import (
     JobInfo,
     JobPage,
@@ -51,7 +52,10 @@ class Operating:
 
     def retry_jobs(self, jobs: Iterable[int | JobInfo]) -> list[int]:
         """Queue failed and quarantined jobs anew; returns the ids of those that wait again."""
-        ids = iter([job if isinstance(job, int) else job.id for job in jobs])
+        try:
+            ids = iter([job.id if isinstance(job, JobInfo) else job for job in jobs])
+        except TypeError as error:
+            raise BadArgument(f"Jobs are told as a list, not as {jobs!r}") from error
         retried: list[int] = []
         while portion := list(islice(ids, _RETRIED_AT_ONCE)):
             answer = self._transport.send("POST", "jobs/retry", checked(RetryIn, {"ids": portion}))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from scatterlens.errors import StillPending
+from scatterlens.errors import BadArgument, StillPending
 
 _POLL_S = 5.0
 """Longest single question to the gateway for a verdict; longer waits ask again."""
@@ -21,6 +21,8 @@ def poll(
     abandoned: threading.Event | None = None,
 ) -> _T:
     """Ask, each time for some seconds, until there is an answer, time is up, or nobody waits."""
+    if not isinstance(wait, int | float):
+        raise BadArgument(f"`wait` is a number of seconds, not {wait!r}")
     abandoned = abandoned or threading.Event()
     ends = time.monotonic() + wait
     while True:

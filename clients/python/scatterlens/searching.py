@@ -6,6 +6,8 @@ from typing import Any, Literal, Unpack, get_type_hints
 from urllib.parse import parse_qs, quote, urlencode
 
 from scatterlens.arguments import check_filters, checked
+from scatterlens.errors import BadArgument
+from scatterlens.files import path_of
 from scatterlens.schemas import (
     FrameCount,
     FramePage,
@@ -136,7 +138,7 @@ class Searching:
             Timeline,
             "scans/timeline",
             scan=scan,
-            attributes=",".join(attributes),
+            attributes=",".join(map(str, _listed(attributes) or ())),
             against=against,
             proposal=proposal,
             beamline=beamline,
@@ -155,7 +157,7 @@ class Searching:
     ) -> None:
         """Write a CSV file: a line for each frame, with tags and all probabilities."""
         self._transport.save(
-            "frames.csv", _asked(tags, without, filters, OrderedFilters), Path(file)
+            "frames.csv", _asked(tags, without, filters, OrderedFilters), path_of(file)
         )
 
     def export_annotations(
@@ -168,7 +170,7 @@ class Searching:
     ) -> None:
         """Write JSON lines: an `Annotation` for each frame that is decided."""
         self._transport.save(
-            "annotations.ndjson", _asked(tags, without, filters, OrderedFilters), Path(file)
+            "annotations.ndjson", _asked(tags, without, filters, OrderedFilters), path_of(file)
         )
 
     def export_dataset(
@@ -189,7 +191,7 @@ class Searching:
 
         """
         asked = {**_asked(tags, without, filters, OrderedFilters), "split": split}
-        self._transport.save("dataset.jsonl", asked, Path(file))
+        self._transport.save("dataset.jsonl", asked, path_of(file))
 
     def _pages(self, asked: Mapping[str, Any]) -> Iterator[FrameSummary]:
         cursor = None
@@ -215,5 +217,10 @@ def _as_text(said: object) -> object:
 
 
 def _listed(conditions: Conditions) -> list[str] | None:
-    listed = [conditions] if isinstance(conditions, str) else list(conditions)
+    if isinstance(conditions, str):
+        return [conditions]
+    try:
+        listed = list(conditions)
+    except TypeError as error:
+        raise BadArgument(f"Conditions are texts, not {conditions!r}") from error
     return listed or None

@@ -8,7 +8,7 @@ from typing import Any
 
 from scatterlens.errors import StillTraining, TrainingFailed
 from scatterlens.schemas import State, Training, TrainingList, TrainingRequest
-from scatterlens.transport import Transport, read
+from scatterlens.transport import Transport, read, unexpected
 
 _BETWEEN_LOOKS_S = 1.0
 
@@ -40,7 +40,10 @@ class GatewayTraining:
     def metrics(self, run_id: str) -> list[Mapping[str, Any]]:
         """As `Client.training_metrics`."""
         response = self._transport.request("GET", f"training/{run_id}/metrics")
-        return [json.loads(line) for line in response.text.splitlines()]
+        try:
+            return [dict(json.loads(line)) for line in response.text.splitlines()]
+        except (ValueError, TypeError) as error:
+            raise unexpected(response, f"points of a curve: {error}") from error
 
     def wait(
         self, run_id: str, wait: float | None, report: Callable[[Training], None] | None

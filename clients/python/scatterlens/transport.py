@@ -10,27 +10,38 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scatterlens.connection import Connection
-from scatterlens.errors import ApiError, Busy, TransportError, api_error
+from scatterlens.connection import DEFAULT_URL, Connection
+from scatterlens.errors import (
+    ApiError,
+    BadArgument,
+    Busy,
+    CannotRead,
+    CannotWrite,
+    TransportError,
+    api_error,
+)
 from scatterlens.schemas import Problem
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_RETRY_AFTER_S = 60.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+_SHOWN = 80
+"""Characters of an unexpected answer that are repeated."""
 
 ACCEPTED = 202
 """Status of an answer that says: not yet, ask again."""
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+_LIST = TypeAdapter(list[Any])
 Body = Callable[[], BinaryIO]
 """Opens the body at its start; called anew for each try."""
 
@@ -43,13 +54,13 @@ class Transport:
     """
 
     def __init__(self, connection: Connection, retry_s: float, timeout_s: float):
-        url = httpx2.URL(connection.url)
-        headers = {"Authorization": f"Bearer {connection.key}"} if connection.key else {}
+        url = _address(connection.url)
+        headers = {"Authorization": f"Bearer {_checked_key(connection.key)}"}
         self.url = connection.url
         self._retry_s = retry_s
         self._http = httpx2.Client(
             base_url=url.join(url.path.rstrip("/") + "/api/v1/"),
-            headers=headers,
+            headers=headers if connection.key else {},
             timeout=httpx2.Timeout(timeout_s, connect=5.0),
             # A facility's proxy settings are not meant for a gateway on this machine.
             trust_env=url.host not in _LOOPBACK,
@@ -117,41 +128,41 @@ class Transport:
 
     def _save(self, path: str, params: dict[str, Any], file: Path) -> bool:
         partial = file.with_name(f"{file.name}.partial")
-        try:
-            with self._http.stream("GET", path, params=params) as response:
-                _raise_for_status(response)
-                if response.status_code == ACCEPTED:
-                    return False
+        with self._as_ours(), self._http.stream("GET", path, params=params) as response:
+            _raise_for_status(response)
+            if response.status_code == ACCEPTED:
+                return False
+            try:
                 with partial.open("wb") as stream:
                     stream.writelines(response.iter_bytes())
-            partial.replace(file)
-            return True
-        except httpx2.TransportError as error:
-            raise self._unreached(error) from error
-        finally:
-            partial.unlink(missing_ok=True)
+                partial.replace(file)
+            except OSError as error:
+                raise CannotWrite(
+                    error.errno, f"{error.strerror or error}. Name another place", str(file)
+                ) from error
+            finally:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
+        return True
 
     @contextmanager
     def event_source(
         self, path: str, headers: dict[str, str]
     ) -> Iterator[Iterator[httpx2.ServerSentEvent]]:
         """Open a stream of server-sent events; a break of the stream is a `TransportError`."""
-        try:
-            with self._http.stream("GET", path, headers=headers) as response:
-                _raise_for_status(response)
-                yield iter(httpx2.EventSource(response))
-        except httpx2.TransportError as error:
-            raise self._unreached(error) from error
+        with self._as_ours(), self._http.stream("GET", path, headers=headers) as response:
+            _raise_for_status(response)
+            kind = response.headers.get("Content-Type", "")
+            if not kind.startswith("text/event-stream"):
+                raise unexpected(response, f"{kind or 'nothing'} instead of a stream of events")
+            yield iter(httpx2.EventSource(response))
 
     @contextmanager
     def lines(self, path: str, params: dict[str, Any]) -> Iterator[Iterator[str]]:
         """Open a stream of lines; a break of the stream is a `TransportError`."""
-        try:
-            with self._http.stream("GET", path, params=_given(params)) as response:
-                _raise_for_status(response)
-                yield response.iter_lines()
-        except httpx2.TransportError as error:
-            raise self._unreached(error) from error
+        with self._as_ours(), self._http.stream("GET", path, params=_given(params)) as response:
+            _raise_for_status(response)
+            yield response.iter_lines()
 
     def _send(
         self,
@@ -161,17 +172,28 @@ class Transport:
         headers: dict[str, str],
         body: Body | None,
     ) -> httpx2.Response:
-        with body() if body else nullcontext() as content:
+        with body() if body else nullcontext() as content, self._as_ours():
             try:
                 response = self._http.request(
                     method, path, params=params, headers=headers, content=content
                 )
-            except httpx2.TransportError as error:
-                raise self._unreached(error) from error
+            except OSError as error:  # of the file; those of the connection are httpx2's
+                name = str(getattr(content, "name", ""))
+                raise CannotRead(error.errno, error.strerror or str(error), name) from error
         _raise_for_status(response)
         return response
 
-    def _unreached(self, error: httpx2.TransportError) -> TransportError:
+    @contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        """Raise what goes wrong with a connection, an address or an answer as errors of the SDK."""
+        try:
+            yield
+        except (httpx2.RequestError, httpx2.StreamError) as error:
+            raise self._unreached(error) from error
+        except (httpx2.InvalidURL, UnicodeEncodeError) as error:
+            raise BadArgument(f"This cannot stand in an address or a header: {error}") from error
+
+    def _unreached(self, error: Exception) -> TransportError:
         return TransportError(
             f"No answer from {self.url} ({error or type(error).__name__}). "
             "Start a gateway with `scatterlens serve`, or give another address (SCATTERLENS_URL)."
@@ -183,14 +205,65 @@ def read(shape: type[M], response: httpx2.Response) -> M:
     try:
         return shape.model_validate_json(response.content, extra="ignore")
     except ValidationError as error:
-        problem = Problem(
+        raise unexpected(
+            response, f"{shape.__name__}: {error.error_count()} differences"
+        ) from error
+
+
+def read_list(shape: type[M], response: httpx2.Response) -> list[M]:
+    """Return the answer as a list of wire models."""
+    try:
+        found = _LIST.validate_json(response.content)
+        return [shape.model_validate(one, extra="ignore") for one in found]
+    except ValidationError as error:
+        raise unexpected(
+            response, f"{shape.__name__}: {error.error_count()} differences"
+        ) from error
+
+
+def read_line(shape: type[M], line: str, address: str) -> M:
+    """Return a line of a stream as a wire model."""
+    try:
+        return shape.model_validate_json(line, extra="ignore")
+    except ValidationError as error:
+        raise _unexpected(200, address, f"{shape.__name__}: {line[:_SHOWN]!r}") from error
+
+
+def _misshapen(shape: type, response: httpx2.Response, error: ValidationError) -> ApiError:
+    return unexpected(response, f"{shape.__name__}: {error.error_count()} differences")
+
+
+def unexpected(response: httpx2.Response, detail: str) -> ApiError:
+    """Make the error of an answer that no gateway of this version gives."""
+    return _unexpected(response.status_code, str(response.url), detail)
+
+
+def _unexpected(status: int, address: str, detail: str) -> ApiError:
+    return ApiError(
+        Problem(
             type="unexpected_answer",
             title="The answer has another shape than this client expects",
-            status=response.status_code,
-            detail=f"{response.url} as {shape.__name__}: {error.error_count()} differences",
+            status=status,
+            detail=f"{address} as {detail}",
             remedy="Use a client of the same version as the gateway, and check the address",
         )
-        raise ApiError(problem) from error
+    )
+
+
+def _address(url: str) -> httpx2.URL:
+    try:
+        found = httpx2.URL(url)
+    except (httpx2.InvalidURL, TypeError) as error:
+        raise BadArgument(f"{url!r} is no address of a gateway: {error}") from error
+    if found.scheme not in ("http", "https") or not found.host or "%" in found.host:
+        raise BadArgument(f"{url!r} is no address of a gateway: write it like {DEFAULT_URL}")
+    return found
+
+
+def _checked_key(key: str | None) -> str:
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise BadArgument("The key holds characters that no key has: copy it again (sl_...)")
+    return key or ""
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from scatterlens.errors import Busy, FrameRejected, ScatterlensError, TransportError
+from scatterlens.errors import Busy, CannotRead, FrameRejected, TransportError
 from scatterlens.journal import Journal, Stamp
 from scatterlens.schemas import SubmittedFrame
 
@@ -145,9 +145,7 @@ class FolderWatch:
         except (TransportError, Busy) as error:
             self._wait(path, error)
             return False
-        except ScatterlensError:
-            raise  # the key or the request is refused, whatever the file
-        except OSError as error:
+        except CannotRead as error:
             self._set_aside(path, stamp, error)
             return True
         self._pause = 0.0

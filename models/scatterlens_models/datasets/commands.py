@@ -31,7 +31,7 @@ from scatterlens_models.vocabulary import UnknownVocabularyError, Vocabulary, lo
 datasets = typer.Typer(
     name="datasets", help="Labelled frames to learn from and to judge by.", no_args_is_help=True
 )
-_console = Console()
+_console = Console(markup=False)
 
 _READERS = {
     "csv": read_csv,

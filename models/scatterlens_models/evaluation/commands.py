@@ -11,7 +11,7 @@ from rich.progress import Progress
 from scatterlens_models.bundle import BundleError, bundle_folder, load_bundle
 from scatterlens_models.showing import shown_on
 
-_console = Console()
+_console = Console(markup=False)
 
 
 def gate(

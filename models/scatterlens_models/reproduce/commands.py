@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scatterlens_models.reproduce.running import Report
     from scatterlens_models.training.curve import Progress as Step
 
-_console = Console()
+_console = Console(markup=False)
 
 
 def reproduce(
@@ -112,9 +112,9 @@ def _shown(bar: Progress, count: int) -> "Callable[[int, Row, int], Report]":
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:.1f} %"),
+        TextColumn("{task.percentage:.1f} %", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=_console,

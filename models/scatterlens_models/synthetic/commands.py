@@ -1,10 +1,13 @@
-"""`scatterlens synth`: build shards, look at a contact sheet, count the labels."""
+"""`scatterlens synth`: build shards, look at a contact sheet, count the labels.
+
+What simulates needs torch, and is imported on use.
+"""
 
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -13,40 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from scatterlens_models.synthetic.dataset import (
-    BrokenShardError,
-    BuildRunningError,
-    UnknownSplitError,
-    UnwritableShardError,
-    build,
-    describe,
-    find_splits,
-    open_shards,
-)
-from scatterlens_models.synthetic.leakage import (
-    LEAKAGE_BAR,
-    NUISANCES,
-    Leak,
-    Probe,
-    TooFewFramesError,
-    gather,
-    leaks,
-    mask_probe,
-    survey,
-)
-from scatterlens_models.synthetic.prevalence import (
-    COMMON,
-    RARE,
-    Implication,
-    Prevalence,
-    implications,
-    prevalence,
-)
 from scatterlens_models.synthetic.sampling import UnknownProfileError
+from scatterlens_models.synthetic.shards import BrokenShardError, open_shards
 from scatterlens_models.vocabulary import UnknownVocabularyError, load_vocabulary
 
+if TYPE_CHECKING:
+    from scatterlens_models.synthetic.leakage import Leak, Probe
+    from scatterlens_models.synthetic.prevalence import Implication, Prevalence
+
 synth = typer.Typer(name="synth", help="Simulated frames with known truth.", no_args_is_help=True)
-_console = Console()
+_console = Console(markup=False)
 
 
 @synth.command("build")
@@ -56,20 +35,24 @@ def build_command(
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Build shards. A build that was stopped goes on where it stopped."""
+    from scatterlens_models.synthetic import dataset
+
     try:
-        splits = find_splits(split)
+        splits = dataset.find_splits(split)
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress("{task.description}", *columns, console=_console) as progress:
             for part in splits:
                 task = progress.add_task(part.name, total=part.frames)
-                for frames in build(part, out / part.name.partition("/")[2], jobs):
+                for frames in dataset.build(part, out / part.name.partition("/")[2], jobs):
                     progress.advance(task, frames)
-        manifest = describe({part.name: out / part.name.partition("/")[2] for part in splits})
+        manifest = dataset.describe(
+            {part.name: out / part.name.partition("/")[2] for part in splits}
+        )
     except (
-        UnknownSplitError,
+        dataset.UnknownSplitError,
         BrokenShardError,
-        BuildRunningError,
-        UnwritableShardError,
+        dataset.BuildRunningError,
+        dataset.UnwritableShardError,
     ) as error:
         _console.print(str(error), style="red", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -142,6 +125,8 @@ def stats_command(
     together: Annotated[bool, typer.Option(help="Also P(column | row).")] = False,
 ) -> None:
     """Count labels: present, unsure, hard, and which occur together."""
+    from scatterlens_models.synthetic.prevalence import implications, prevalence
+
     try:
         shards = open_shards(folder)
     except BrokenShardError as error:
@@ -165,7 +150,9 @@ def stats_command(
         _console.print(_implication_table(implications(labels, ids)))
 
 
-def _prevalence_table(ids: Sequence[str], counted: Prevalence, barred: bool) -> Table:
+def _prevalence_table(ids: Sequence[str], counted: "Prevalence", barred: bool) -> Table:
+    from scatterlens_models.synthetic.prevalence import COMMON, RARE
+
     table = Table("attribute", "present %", "unsure %", "hard % of present", "")
     columns = (counted.present, counted.unsure, counted.hard)
     for name, *shares in zip(ids, *columns, strict=True):
@@ -178,7 +165,7 @@ def _prevalence_table(ids: Sequence[str], counted: Prevalence, barred: bool) -> 
     return table
 
 
-def _implication_table(found: list[Implication]) -> Table:
+def _implication_table(found: "list[Implication]") -> Table:
     table = Table("premise", "consequence", "frames", "%", "unsure %", "without %", "")
     for one in found:
         shares = (one.present, one.unsure, one.present_without)
@@ -196,23 +183,27 @@ def leakage_command(
     start: Annotated[int, typer.Option(min=0, help="First frame index.")] = 4_000_000,
 ) -> None:
     """Measure what detector, beamstop, exposure and mask tell of the labels: nearly nothing."""
+    from scatterlens_models.synthetic import leakage
+
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress("{task.description}", *columns, console=_console) as progress:
-        looked = survey(seed, start, frames, jobs)
-        seen = gather(progress.track(looked, total=frames, description="frames"))
-    for nuisance in NUISANCES:
-        _console.print(_leak_table(nuisance, leaks(seen, nuisance)))
+        looked = leakage.survey(seed, start, frames, jobs)
+        seen = leakage.gather(progress.track(looked, total=frames, description="frames"))
+    for nuisance in leakage.NUISANCES:
+        _console.print(_leak_table(nuisance, leakage.leaks(seen, nuisance)))
     bright = seen.on_image
-    probes = {"all": mask_probe(seen.masks, seen.labels)}
+    probes = {"all": leakage.mask_probe(seen.masks, seen.labels)}
     try:
-        probes["beam on the image"] = mask_probe(seen.masks[bright], seen.labels[bright])
-    except TooFewFramesError as error:
+        probes["beam on the image"] = leakage.mask_probe(seen.masks[bright], seen.labels[bright])
+    except leakage.TooFewFramesError as error:
         _console.print(f"beam on the image: {error}", style="yellow", soft_wrap=True)
     _console.print(_probe_table(probes))
 
 
-def _leak_table(nuisance: str, found: list[Leak]) -> Table:
+def _leak_table(nuisance: str, found: "list[Leak]") -> Table:
     """Information on each label, in thousandths of a nat; the largest in the last row."""
+    from scatterlens_models.synthetic.leakage import LEAKAGE_BAR
+
     title = f"{nuisance}: 0.001 nat, * from {1000 * LEAKAGE_BAR:.0f} on"
     table = Table("attribute", "raw", "less chance", "within strata", title=title)
     for leak in found:
@@ -223,10 +214,12 @@ def _leak_table(nuisance: str, found: list[Leak]) -> Table:
 
 
 def _milli(information: float) -> str:
+    from scatterlens_models.synthetic.leakage import LEAKAGE_BAR
+
     return f"{1000 * information:.1f}{'*' if information >= LEAKAGE_BAR else ''}"
 
 
-def _probe_table(probes: dict[str, Probe]) -> Table:
+def _probe_table(probes: "dict[str, Probe]") -> Table:
     heads = ("frames", "mean AP", "base rate", "chance AP", "AP - chance, 95 %", "")
     table = Table("masks alone", *heads)
     for name, probe in probes.items():

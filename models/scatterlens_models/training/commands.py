@@ -13,7 +13,7 @@ from scatterlens_models.showing import progress_bar
 if TYPE_CHECKING:
     from scatterlens_models.training.recipe import Recipe
 
-_console = Console()
+_console = Console(markup=False)
 
 
 def train(

@@ -15,17 +15,21 @@ _WRITES = "scatterlens_writes"
 _BUSY_MILLISECONDS = 20_000
 
 
+class BadAddressError(ValueError):
+    """No ledger can be at that address: correct SCATTERLENS_DATABASE_URL."""
+
+
 def open_engine(url: str) -> Engine:
     """Engine for a SQLite file (its folder is created) or for PostgreSQL.
 
     Raises:
-        ValueError: for any other database.
+        BadAddressError: for any other database.
     """
     parsed = make_url(url)
     match parsed.get_backend_name():
         case "sqlite":
             if parsed.database is None or parsed.database == ":memory:":
-                raise ValueError("the ledger needs a file: sqlite:////folder/ledger.sqlite")
+                raise BadAddressError("the ledger needs a file: sqlite:////folder/ledger.sqlite")
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_engine(parsed)
             event.listen(engine, "connect", _prepare_sqlite)
@@ -41,7 +45,7 @@ def open_engine(url: str) -> Engine:
                 connect_args={"connect_timeout": 5},
             )
         case other:
-            raise ValueError(f"no ledger on {other}: use sqlite:/// or postgresql://")
+            raise BadAddressError(f"no ledger on {other}: use sqlite:/// or postgresql://")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

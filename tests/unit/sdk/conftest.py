@@ -1,7 +1,6 @@
 """A real HTTP server in this process that says what a test tells it to say."""
 
 import json
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scatterlens.cli import main
+from support.cli import runner
 
 FRAME_ID = "ab" * 32
 
@@ -133,12 +132,4 @@ def run_cli(
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process; return exit code, stdout and stderr."""
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scatterlens", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return runner(monkeypatch, capsys)

@@ -157,3 +157,42 @@ def test_a_misspelled_option_names_the_right_one(gateway, run_cli):
     assert code == 2
     assert "--proposal" in err
     assert gateway.requests == []
+
+
+HEALTH = {
+    "status": "degraded", "version": "0.1.0", "queued": 0, "leased": 0, "workers": [],
+    "oldest_queued_seconds": None,
+}  # fmt: skip
+
+
+def full_model(name: str, version: str) -> dict:
+    return {
+        "name": name, "version": version, "method": "resnet18", "vocabulary": "aam20",
+        "input_size": 128, "active": True, "production": True, "attention_names": [],
+        "metrics": {"mean_ap": 0.8234},
+    }  # fmt: skip
+
+
+def test_models_are_listed_whole_through_a_pipe_and_as_json(gateway, run_cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    found = [full_model(f"a-long-name-of-a-model-{n}", f"{n}123456789ab") for n in range(2)]
+    gateway.say(200, found)
+    code, out, _ = run_cli("models", "list")
+    assert code == 0
+    heads, *lines = [line.split("\t") for line in out.splitlines()]
+    assert heads[:2] == ["name", "version"]
+    assert [line[:2] for line in lines] == [[one["name"], one["version"]] for one in found]
+    _, out, _ = run_cli("models", "list", "--json")
+    assert [json.loads(line)["version"] for line in out.splitlines()] == [
+        one["version"] for one in found
+    ]
+
+
+def test_what_hinders_an_answer_is_told_before_anybody_waits(gateway, run_cli, tmp_path):
+    (tmp_path / "frame.cbf").write_bytes(b"pixels")
+    gateway.say(200, HEALTH | {"problems": ["No worker has reported; frames wait until one does."]})
+    gateway.say(202, gateway.submission())
+    gateway.say(200, gateway.annotation("queued"))
+    code, _, err = run_cli("annotate", tmp_path / "frame.cbf", "--wait", "0.2")
+    assert code == 1
+    assert "The service says: No worker has reported" in err

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from scatterlens_service.settings import Settings
+from scatterlens_service.settings import BadSettingsError, Settings
 
 
 def test_without_variables_everything_lies_in_the_users_data_folder(monkeypatch):
@@ -32,5 +31,5 @@ def test_variables_set_what_their_names_say(monkeypatch):
 
 def test_a_limit_of_zero_is_refused(monkeypatch):
     monkeypatch.setenv("SCATTERLENS_MAX_FRAMES", "0")
-    with pytest.raises(ValidationError, match="max_frames"):
+    with pytest.raises(BadSettingsError, match="SCATTERLENS_MAX_FRAMES"):
         Settings()

@@ -5,6 +5,7 @@ with the base install alone can list commands whose extras it lacks.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -113,19 +114,26 @@ def root(
 def main() -> None:
     """Run the command line.
 
-    An error of the product is one line with its remedy: exit code 1, or 2 where a part is missing
-    or something was asked for that cannot be.
+    An error that a user can meet is one line with its remedy: exit code 1, or 2 where a part is
+    missing or something was asked for that cannot be.
     """
-    try:
-        app(prog_name="scatterlens")
-    except Exception as error:
-        from scatterlens.errors import ApiError, BadArgument, NotAvailable, ScatterlensError
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    run(lambda: app(prog_name="scatterlens"), command)
 
-        if not isinstance(error, ScatterlensError):
+
+def run(command_line: Callable[[], object], command: str) -> None:
+    """Run a command; an error that a user can meet ends it by one line."""
+    try:
+        command_line()
+    except Exception as error:
+        from scatterlens.cli.faults import explain
+
+        listed = _LISTED.get(command)
+        told = explain(error, command, listed.extra if listed else None)
+        if told is None:
             raise
-        typer.secho(f"Error: {error}", err=True, fg="red")
-        invalid = isinstance(error, ApiError) and error.status == 422
-        sys.exit(2 if invalid or isinstance(error, NotAvailable | BadArgument) else 1)
+        typer.secho(f"Error: {told[0]}", err=True, fg="red")
+        sys.exit(told[1])
 
 
 def _load(name: str) -> Any:

@@ -106,7 +106,9 @@ def _annotate_remotely(
     metadata: dict[str, object],
 ) -> Iterator[Outcome]:
     with Client(url, key, retry_s=2.0) as client:
-        client.health()  # nobody there: say so once, now, and not for every file
+        # Nobody there: say so once, now, and not for every file. What hinders an answer, too.
+        for problem in client.health().problems:
+            typer.secho(f"The service says: {problem}", err=True, fg="yellow")
     with Client(url, key) as client:
         yield from client.annotate_many(
             files, frames, wait=wait, model=model, about=about, **metadata
@@ -115,8 +117,8 @@ def _annotate_remotely(
 
 def _with_progress(outcomes: Iterator[Outcome], files: int) -> Iterator[Outcome]:
     """Show on stderr how far we are; a stack may turn out to have more frames than one."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    console = Console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+    console = Console(markup=False, stderr=True)
     bar = Progress(
         *columns,
         TimeElapsedColumn(),
@@ -162,7 +164,7 @@ def _write_overlays(file: str, result: Result, folder: Path) -> None:
 
 
 def _print_tables(outcomes: list[Outcome]) -> None:
-    out = Console(soft_wrap=not sys.stdout.isatty())
+    out = Console(markup=False, soft_wrap=not sys.stdout.isatty())
     done = [(outcome.file, outcome.result) for outcome in outcomes if outcome.result]
     if len(done) <= _IN_FULL:
         for file, result in done:

@@ -45,7 +45,7 @@ def explain(
     """
     from scatterlens.cli.drawing import overlay_picture  # needs numpy, which --help does not
 
-    console = Console(soft_wrap=True)
+    console = Console(markup=False, soft_wrap=True)
     computed = local_part("explain", "`scatterlens explain`")
     found = computed(file, frames, model, tuple(method or ("cam",)), tuple(attribute or ()))
     refused = False

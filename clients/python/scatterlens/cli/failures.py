@@ -1,5 +1,7 @@
 """Why something went wrong with a file, in one shape for people and programs."""
 
+import errno
+
 from scatterlens.errors import ApiError, FrameRejected, StillPending, TransportError
 from scatterlens.schemas import Reason
 
@@ -16,11 +18,12 @@ def reason_for(error: Exception) -> Reason:
         return _reason("unreachable", "The gateway is away", error, "Look after it, then try again")
     if isinstance(error, FileNotFoundError):
         return _reason("missing", "There is no such file", error, "Check the path")
-    if isinstance(error, IsADirectoryError):
+    code = getattr(error, "errno", None)
+    if code == errno.EISDIR:
         return _reason(
             "folder", "This is a folder", error, "Name its files, or use `scatterlens watch`"
         )
-    if isinstance(error, PermissionError):
+    if code in (errno.EACCES, errno.EPERM):
         return _reason("unreadable", "The file may not be read", error, "Ask for read permission")
     return _reason("failed", type(error).__name__, error, "Check the file and try again")
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from scatterlens.cli import options
+from scatterlens.cli.listing import AsJson, print_json_lines, print_list
 from scatterlens.client import Client
 from scatterlens.schemas import GateCheck, ModelDetail, OldFrames
 
@@ -23,23 +24,26 @@ Why = Annotated[str, typer.Option("--reason", help="Kept in the history for ever
 
 
 @models.command("list")
-def list_models(url: options.Url = None, key: options.Key = None) -> None:
+def list_models(as_json: AsJson = False, url: options.Url = None, key: options.Key = None) -> None:
     """List the models that a gateway knows, production first."""
-    table = Table("name", "version", "method", "vocabulary", "state", "gate", "mAP")
     with Client(url, key, retry_s=2.0) as client:
-        for one in client.models():
-            mean_ap = one.metrics.get("mean_ap")
-            table.add_row(
-                one.name,
-                one.version,
-                one.method,
-                one.vocabulary,
-                one.state,
-                one.gate or "-",
+        found = client.models()
+    if as_json:
+        print_json_lines(one.model_dump(mode="json") for one in found)
+        return
+    figures = [one.metrics.get("mean_ap") for one in found]
+    print_list(
+        ("name", "version", "method", "vocabulary", "state", "gate", "mAP"),
+        [
+            (
+                *(one.name, one.version, one.method, one.vocabulary, one.state, one.gate or "-"),
                 f"{mean_ap:.3f}" if isinstance(mean_ap, float) else "-",
-                style="bold" if one.production else None,
             )
-    Console().print(table)
+            for one, mean_ap in zip(found, figures, strict=True)
+        ],
+        whole=("version", "mAP"),
+        bold=[at for at, one in enumerate(found) if one.production],
+    )
 
 
 @models.command("show")
@@ -60,9 +64,11 @@ def register_model(
     key: options.Key = None,
 ) -> None:
     """Send a bundle to a gateway; it is checked, and nothing else changes."""
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         found = client.register_model(bundle, run_id=run_id, other_vocabulary=other_vocabulary)
-    Console(soft_wrap=True).print(f"registered {found.name}@{found.version} ({found.state})")
+    Console(markup=False, soft_wrap=True).print(
+        f"registered {found.name}@{found.version} ({found.state})"
+    )
 
 
 @models.command("promote")
@@ -81,23 +87,23 @@ def promote_model(
 ) -> None:
     """Make a model production, where the gate passed it; nothing that waits is lost."""
     again = None if since is None else OldFrames(since=since)
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         found = client.promote_model(model, reason, override=override, reannotate=again)
-    Console(soft_wrap=True).print(f"{found.name}@{found.version} is production")
+    Console(markup=False, soft_wrap=True).print(f"{found.name}@{found.version} is production")
 
 
 @models.command("rollback")
 def roll_back(reason: Why, url: options.Url = None, key: options.Key = None) -> None:
     """Return to the model that was production before."""
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         found = client.roll_back_model(reason)
-    Console(soft_wrap=True).print(f"{found.name}@{found.version} is production again")
+    Console(markup=False, soft_wrap=True).print(f"{found.name}@{found.version} is production again")
 
 
 @models.command("candidate")
 def set_candidate(model: Name, url: options.Url = None, key: options.Key = None) -> None:
     """Say which model is to be production next."""
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         client.set_candidate(model)
 
 
@@ -114,17 +120,17 @@ def annotate_old_frames(
 ) -> None:
     """Have a model look at frames of the past, after all new ones; none is looked at twice."""
     told = options.given(scan=scan, sample=sample, proposal=proposal, beamline=beamline)
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         client.annotate_old_frames(model, OldFrames(since=since, **told))
-    Console(soft_wrap=True).print(
+    Console(markup=False, soft_wrap=True).print(
         f"asked for; `scatterlens models show {model}` tells how far it is"
     )
 
 
 def _print_detail(found: ModelDetail) -> None:
-    out = Console(soft_wrap=True)
+    out = Console(markup=False, soft_wrap=True)
     aliases = f" ({', '.join(found.aliases)})" if found.aliases else ""
-    out.print(f"[bold]{found.name}@{found.version}[/] {found.state}{aliases}")
+    out.print(Text.assemble((f"{found.name}@{found.version}", "bold"), f" {found.state}{aliases}"))
     out.print(f"method {found.method}, vocabulary {found.vocabulary}")
     out.print(f"registered {found.registered:%Y-%m-%d %H:%M} by {found.registered_by}")
     if found.run_id:

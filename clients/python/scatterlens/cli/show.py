@@ -38,7 +38,7 @@ def show(
     """Look at one file: format, shape, masked pixels, geometry, header, a small picture."""
     from scatterlens.cli import drawing  # needs numpy, which --help does not
 
-    console = Console()
+    console = Console(markup=False)
     frame, frames = _decode(file, index)
     console.print(_facts(file, frame, index, frames))
     if out is None:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Column, Table
 
 from scatterlens.cli import options
+from scatterlens.cli.listing import AsJson, print_json_lines, print_list
 from scatterlens.client import Client
 from scatterlens.schemas import Training, TrainingProgress
 
@@ -48,7 +48,7 @@ def start(
     key: options.Key = None,
 ) -> None:
     """Ask for a training on all labels of the service."""
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=30.0 if follow else 2.0) as client:
         run = client.train(
             recipe=recipe,
             name=name,
@@ -62,39 +62,46 @@ def start(
             overrides=dict(_read_setting(one) for one in setting or ()),
             note=note,
         )
-        Console().print(f"{run.id} is queued", soft_wrap=True)
+        Console(markup=False).print(f"{run.id} is queued", soft_wrap=True)
         if follow:
             _follow(client, run.id)
 
 
 @training.command("list")
-def list_runs(url: options.Url = None, key: options.Key = None) -> None:
+def list_runs(as_json: AsJson = False, url: options.Url = None, key: options.Key = None) -> None:
     """List the newest runs."""
-    table = Table(
-        Column("run", no_wrap=True), "asked for", "by", "recipe", "state", "stage", "mAP", "bundle"
+    with Client(url, key, retry_s=2.0) as client:
+        runs = client.trainings()
+    if as_json:
+        print_json_lines(run.model_dump(mode="json") for run in runs)
+        return
+    print_list(
+        ("run", "asked for", "by", "recipe", "state", "stage", "mAP", "bundle"),
+        map(_as_row, runs),
+        whole=("run",),
     )
-    with Client(url, key) as client:
-        for run in client.trainings():
-            at = run.progress
-            reached = run.result.mean_ap if run.result else at and at.mean_ap
-            table.add_row(
-                run.id,
-                f"{run.time.astimezone():%Y-%m-%d %H:%M}",
-                run.by,
-                run.request.recipe or "production's",
-                run.state.value,
-                "" if at is None else f"{at.stage} {100 * at.share:.0f} %",
-                "" if reached is None else f"{reached:.3f}",
-                "" if run.result is None else f"{run.result.name} {run.result.version}",
-            )
-    Console().print(table)
+
+
+def _as_row(run: Training) -> tuple[str, ...]:
+    at = run.progress
+    reached = run.result.mean_ap if run.result else at and at.mean_ap
+    return (
+        run.id,
+        f"{run.time.astimezone():%Y-%m-%d %H:%M}",
+        run.by,
+        run.request.recipe or "production's",
+        run.state.value,
+        "" if at is None else f"{at.stage} {100 * at.share:.0f} %",
+        "" if reached is None else f"{reached:.3f}",
+        "" if run.result is None else f"{run.result.name} {run.result.version}",
+    )
 
 
 @training.command("show")
 def show(run_id: _Run, url: options.Url = None, key: options.Key = None) -> None:
     """Say everything about one run."""
-    out = Console()
-    with Client(url, key) as client:
+    out = Console(markup=False)
+    with Client(url, key, retry_s=2.0) as client:
         run = client.training(run_id)
         out.print_json(run.model_dump_json(exclude_none=True))
         for point in client.training_metrics(run_id):
@@ -105,9 +112,9 @@ def show(run_id: _Run, url: options.Url = None, key: options.Key = None) -> None
 @training.command("cancel")
 def cancel(run_id: _Run, url: options.Url = None, key: options.Key = None) -> None:
     """End a run."""
-    with Client(url, key) as client:
+    with Client(url, key, retry_s=2.0) as client:
         run = client.cancel_training(run_id)
-    Console().print(f"{run.id} is {run.state.value}", soft_wrap=True)
+    Console(markup=False).print(f"{run.id} is {run.state.value}", soft_wrap=True)
 
 
 @training.command("follow")
@@ -118,12 +125,12 @@ def follow(run_id: _Run, url: options.Url = None, key: options.Key = None) -> No
 
 
 def _follow(client: Client, run_id: str) -> None:
-    out = Console()
+    out = Console(markup=False)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.percentage:.0f} %", markup=False),
+        TextColumn("{task.fields[said]}", markup=False),
     )
     with Progress(*columns, console=out) as bar:
         task = bar.add_task(run_id, total=1.0, said="")

@@ -49,7 +49,7 @@ def watch(
     What was sent is remembered over restarts. While the gateway is away, files wait where they are.
     What is seen in the frames is told as the answers come.
     """
-    out = Console()
+    out = Console(markup=False)
     root = folder.resolve()
     about = options.given(
         sample=sample,
