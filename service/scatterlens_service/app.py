@@ -90,7 +90,6 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(refuse_unknown)],
         middleware=[
             Middleware(AccessLog),
             Middleware(browser.GuardHeaders),
@@ -102,10 +101,12 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
     finding = (search, exports, dataset_export, similar, scans, saved)
     judging = (labels, label_export, review)
     running = (session, keys, operations, deletion)
+    # The pages of the browser read their addresses themselves.
+    strict = [Depends(refuse_unknown)]
     for module in (*showing, *finding, *judging, training, models, events, *running, about):
-        app.include_router(module.router, prefix=PREFIX)
-    app.include_router(training.of_run, prefix=PREFIX)
-    app.include_router(about.probes)
+        app.include_router(module.router, prefix=PREFIX, dependencies=strict)
+    app.include_router(training.of_run, prefix=PREFIX, dependencies=strict)
+    app.include_router(about.probes, dependencies=strict)
     browser.add_page(app)
     app.openapi = lambda: describe(app)
     return app

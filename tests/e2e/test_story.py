@@ -2,27 +2,23 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from scatterlens_models.datasets.manifest import read_manifest
+from scatterlens_models.synthetic.frames import write_frames
 from support import browsing
-from support.gateway import npy, picture
+from support.gateway import picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
 def rings(real_or_none: Path | None, tmp_path: Path) -> Path:
-    """A frame with strong rings: silver behenate, or circles of Gaussian profile."""
+    """A frame with strong rings: silver behenate, or a simulated one."""
     if real_or_none is not None:
         return real_or_none / "bioxtas__saxslab_image.tiff"
-    rows, cols = np.ogrid[:512, :512]
-    radius = np.hypot(rows - 256, cols - 256)
-    mean = 5 + sum(400 / n * np.exp(-(((radius - 60 * n) / 3) ** 2)) for n in (1, 2, 3))
-    path = tmp_path / "rings.npy"
-    path.write_bytes(npy(np.random.default_rng(1).poisson(mean).astype(np.int32)))
+    (path,) = write_frames(tmp_path, 20, range(1, 2), "tif")
     return path
 
 
