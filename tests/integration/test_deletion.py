@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from starlette.testclient import TestClient
 
 from scatterlens import Client
@@ -246,6 +247,47 @@ def test_frames_that_are_sent_and_deleted_at_once_are_whole_or_gone(service):
     send(service, body)
     assert service.get(f"frames/{frame_id}/raw").content == body
     assert 202 in seen
+
+
+@contextmanager
+def removing_once(engine: Engine, folder: Path, kept: str = "") -> Iterator[None]:
+    """Remove the first file that comes, before whoever wrote it begins to write its row.
+
+    As the deletion of a frame with the same file does.
+    """
+    removed: list[Path] = []
+
+    def remove(*_: object) -> None:
+        for path in folder.glob("??/*"):
+            if not removed and path.name != kept:
+                removed.append(path)
+                path.unlink()
+
+    event.listen(engine, "checkout", remove)
+    yield
+    event.remove(engine, "checkout", remove)
+    assert removed
+
+
+def test_a_frame_whose_file_was_removed_before_its_row_is_not_taken(service):
+    engine = service.http.app_state["gateway"].engine
+    with removing_once(engine, service.settings.blob_folder):
+        refused = service.post(picture(1))
+    assert refused.status_code == 503
+    assert refused.json()["type"] == "file_removed"
+    assert rows(service)["frames"] == 0
+    assert service.post(picture(1)).status_code == 202
+
+
+def test_an_answer_whose_arrays_were_removed_before_its_row_has_them_all_the_same(service):
+    (frame_id,) = send(service, picture(1))
+    with (
+        Runtime(service.settings) as runtime,
+        removing_once(runtime.engine, service.settings.blob_folder, kept=frame_id),
+    ):
+        while drain(runtime):
+            pass
+    assert service.get(f"frames/{frame_id}/overlays/ring.npy").status_code == 200
 
 
 # --- retention

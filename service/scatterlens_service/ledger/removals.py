@@ -19,17 +19,15 @@ _PORTION = 500
 
 
 def share_files(session: Session) -> None:
-    """Let nobody remove a file until the commit; the first thing a transaction does.
-
-    (SQLite has one writer at a time anyway.)
-    """
-    if session.get_bind().dialect.name == "postgresql":
+    """Let nobody remove a file until the commit; the first thing a transaction does."""
+    # On SQLite the transaction begins here, and with it its turn as the only writer.
+    if session.connection().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
 
 
 def own_files(session: Session) -> None:
     """Let nobody name a file until the commit; the first thing a transaction does."""
-    if session.get_bind().dialect.name == "postgresql":
+    if session.connection().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
