@@ -149,6 +149,20 @@ def test_labels_become_a_bundle_and_the_way_there_can_be_followed(client, home):
     points = client.training_metrics(run.id)
     assert [point["step"] for point in points if point["mean_ap"] is not None] == [2, 4, 6, 8]
     assert done.result.mean_ap == points[-1]["mean_ap"]
+    # Both models on the same frames, and said to be so.
+    production = next(one for one in client.models() if one.production)
+    beside = done.result.production
+    assert beside is not None
+    assert beside.model == f"{production.name}@{production.version}"
+    assert beside.mean_ap is not None
+    assert done.result.validation_frames > 0
+    model = client.model(done.result.version)
+    assert model.metrics["validation"]["mean_ap"] == done.result.mean_ap
+    card = model.card or ""
+    taught = sum(frame.split == "train" for frame in manifest.frames)
+    assert f"It learned from {taught} labelled frames beside simulated ones" in card
+    assert f"the {done.result.validation_frames} validation frames of its own run" in card
+    assert "simulated frames alone" not in card
     assert {one.progress.stage for one in seen if one.progress} <= {"load", "train", "export"}
     listener.join(10)
     told = [event.training for event in heard if event.kind == "training"]

@@ -4,6 +4,7 @@ It lives as long as the trainer keeps it alive: it ends by itself when its stand
 silent, so that a trainer that was killed or hangs leaves nobody behind in the run's folder.
 """
 
+import logging
 import os
 import queue
 import subprocess
@@ -17,6 +18,8 @@ from typing import Self
 from pydantic import ValidationError
 
 from scatterlens_models.training.job_file import LOG_FILE, Line
+
+_log = logging.getLogger(__name__)
 
 _PING_SECONDS = 0.5
 _LOG_CHARACTERS = 500
@@ -39,6 +42,8 @@ class TrainingJob:
             )
         self._lines: queue.Queue[Line | None] = queue.Queue()
         self._pinged = 0.0
+        self._unread = ""
+        """What it said that was not understood: a fault of ours, told where it is missed."""
         self._reader = threading.Thread(target=self._read, name="job lines", daemon=True)
         self._reader.start()
 
@@ -64,7 +69,7 @@ class TrainingJob:
         code = self._process.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         said = self._log.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS:]
-        return f"It ended with {how}. The end of its log: {said.strip() or 'nothing'}"
+        return f"It ended with {how}. {self._unread}The end of its log: {said.strip() or 'nothing'}"
 
     def close(self) -> None:
         """Kill it, where it still runs; it goes on from its last checkpoint when started anew."""
@@ -90,8 +95,10 @@ class TrainingJob:
         for text in self._process.stdout:
             try:
                 self._lines.put(Line.model_validate_json(text))
-            except ValidationError:  # cut off by its death
-                continue
+            except ValidationError as error:
+                if text.endswith(b"\n"):  # else it was cut off by its death
+                    self._unread = f"It said what cannot be read: {error.errors()[0]['msg']}. "
+                    _log.error("a line of a training cannot be read: %s", error)
 
     def __enter__(self) -> Self:
         return self

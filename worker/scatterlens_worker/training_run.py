@@ -30,6 +30,7 @@ WEIGHTS_FILE = "weights.safetensors"
 _LABELS_FILE = "labels.ndjson"
 _START_FOLDER = "start"
 _BASE_FOLDER = "base"
+_PRODUCTION_FOLDER = "production"
 _PAGE = 500
 _PASSES, _PASSES_FROM_MODEL = 60_000, 3_000
 
@@ -71,6 +72,8 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
         for name in START_FILES:
             shutil.copyfile(run / TRAIN_FOLDER / name, folder / _START_FOLDER / name)
         start = Path(_START_FOLDER, START_FILES[0])
+    shutil.rmtree(folder / _PRODUCTION_FOLDER, ignore_errors=True)
+    shutil.copytree(production.path, folder / _PRODUCTION_FOLDER)
     job = Job(
         recipe=recipe,
         overrides={**request.overrides, "passes": passes, "seed": request.seed},
@@ -85,6 +88,7 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
         blobs=_seen_from(folder, settings.blob_folder),
         start=start,
         base=None if base is None else Path(_BASE_FOLDER),
+        production=Path(_PRODUCTION_FOLDER),
         pretrain_passes=request.pretrain_passes,
         attributes=None if request.attributes is None else tuple(request.attributes),
         evaluations=request.evaluations,

@@ -41,9 +41,14 @@ def run_gate(
         report: told of progress.
 
     Raises:
-        NoGateError: no frames are given, or the two speak of different attributes.
+        NoGateError: no frames are given, the two are one, or speak of different attributes.
         BrokenShardError, DatasetError: frames cannot be read.
     """
+    if candidate.version == production.version:
+        raise NoGateError(
+            f"{candidate.name}@{candidate.version} is production itself, and no worse than itself:"
+            " name another model"
+        )
     ids = candidate.vocabulary.ids
     if ids != production.vocabulary.ids:
         raise NoGateError(

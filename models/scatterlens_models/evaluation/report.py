@@ -21,11 +21,8 @@ from scatterlens_models.evaluation.real import (
 from scatterlens_models.evaluation.strata import HARD
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.curve import read_curve
+from scatterlens_models.training.run_card import trust
 
-_TRUSTED_AS_SIMULATOR = (
-    "- It was trained on simulated frames alone: on real frames its probabilities are"
-    " calibrated only as far as the simulator resembles the beamline."
-)
 _TRUSTED_AS_LABELS = (
     "- Some of its heads were fitted to a few labelled frames (`heads` in `bundle.json`): what it"
     " says holds as far as these resemble the frames that follow."
@@ -228,7 +225,7 @@ def render_card(bundle: Bundle, found: dict[str, Any]) -> str:
         "",
         "## What it cannot do",
         "",
-        _TRUSTED_AS_LABELS if "heads" in bundle.content else _TRUSTED_AS_SIMULATOR,
+        _TRUSTED_AS_LABELS if "heads" in bundle.content else trust(provenance["real_frames"]),
         "- It knows the attributes of its vocabulary and nothing else; `novelty` near 1 says that a"
         " frame is unlike all that it was trained on, and then no answer should be trusted.",
         "- The input is small: a spot or a line thinner than one network pixel may be invisible.",

@@ -34,16 +34,19 @@ from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
+from scatterlens_models.evaluation.metrics import mean_average_precision
+from scatterlens_models.session import ModelSession
 from scatterlens_models.training.asked import RecipeError, check_overrides, method_of
 from scatterlens_models.training.curve import Progress, read_curve
 from scatterlens_models.training.examples import Examples
-from scatterlens_models.training.export import export
+from scatterlens_models.training.export import export, record_metrics
 from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
     DATASET_FILE,
     PRETRAIN_FOLDER,
     RESULT_FILE,
     TRAIN_FOLDER,
+    Beside,
     Job,
     JobFileError,
     Line,
@@ -56,11 +59,13 @@ from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, continued, fine_tuned, slim
 from scatterlens_models.training.refusals import refusal_of
 from scatterlens_models.training.run import FRAMES_FILE, learned_frames
+from scatterlens_models.training.run_card import render_run_card
 from scatterlens_models.vocabulary import load_vocabulary
 
 _CACHE = Path("cache")
 _LOCK_SECONDS = 60.0
 """A process that lost its run ends itself sooner."""
+_PREDICTED_AT_ONCE = 32
 _SMALL_PRICE = 1 / 3
 """Of a step at half the side, beside one at the whole."""
 
@@ -109,11 +114,23 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
         )
         if base is not None and kept:
             made = lend_calibration(base, made, kept)
+        mean_ap, beside = _last_mean_ap(), _beside(job, manifest, validation)
+        figures = {
+            "validation": {
+                "frames": len(validation.x),
+                "mean_ap": mean_ap,
+                "production": None if beside is None else beside.model_dump(),
+            }
+        }
+        card = render_run_card(made, len(validation.x), mean_ap, beside)
+        made = record_metrics(Path(BUNDLE_FOLDER), figures, card)
         result = Result(
             name=made.name,
             version=made.version,
             dataset=manifest.id,
-            mean_ap=_last_mean_ap(),
+            mean_ap=mean_ap,
+            validation_frames=len(validation.x),
+            production=beside,
             kept_calibration=kept,
             uncalibrated=[] if kept else thin,
         )
@@ -330,6 +347,31 @@ def _provenance(
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def _beside(job: Job, manifest: Manifest, validation: Examples) -> Beside | None:
+    """What production reaches on the frames that this run is watched on."""
+    if job.production is None:
+        return None
+    bundle = load_bundle(job.production)
+    if bundle.vocabulary.ids != manifest.vocabulary.ids:
+        return None
+    size, session = bundle.preprocess.size, ModelSession(bundle)
+    frames = load_dataset(
+        manifest, size, "validation", _CACHE, job.blobs, job.shards, lambda _done, _count: None
+    )
+    said = [
+        prediction.probabilities
+        for start in range(0, len(frames.x), _PREDICTED_AT_ONCE)
+        for prediction in session.predict(
+            frames.x[start : start + _PREDICTED_AT_ONCE].float().numpy()
+        )
+    ]
+    reached = mean_average_precision(np.stack(said), validation.labels.numpy())
+    return Beside(
+        model=f"{bundle.name}@{bundle.version}",
+        mean_ap=float(reached) if np.isfinite(reached) else None,
+    )
 
 
 def _last_mean_ap() -> float | None:

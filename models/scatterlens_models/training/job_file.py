@@ -66,6 +66,8 @@ class Job(BaseModel, extra="forbid"):
     base: Path | None = None
     """Bundle of these weights: it says what they have seen, and lends its calibration to
     attributes that cannot be calibrated anew."""
+    production: Path | None = None
+    """Bundle that is production: measured on the run's validation frames, too."""
     pretrain_passes: Annotated[int, Field(ge=0)] = 0
     """Frames of the simulated part alone that are shown first."""
     attributes: tuple[str, ...] | None = None
@@ -86,6 +88,14 @@ class Refusal(BaseModel):
     remedy: str
 
 
+class Beside(BaseModel):
+    """Another model on the validation frames of a run."""
+
+    model: str
+    """`name@version`"""
+    mean_ap: float | None = None
+
+
 class Result(BaseModel):
     """What a run came to."""
 
@@ -93,11 +103,14 @@ class Result(BaseModel):
     version: str
     dataset: str
     """Id of the manifest."""
-    mean_ap: float | None
-    """On validation, at the end."""
-    kept_calibration: list[str]
+    mean_ap: float | None = None
+    """On the run's own validation frames, at the end; None where their labels define none."""
+    validation_frames: int = 0
+    production: Beside | None = None
+    """What was production when the run began, on the same frames."""
+    kept_calibration: list[str] = Field(default_factory=list)
     """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
-    uncalibrated: list[str]
+    uncalibrated: list[str] = Field(default_factory=list)
     """Those that have none to keep: their temperature is 1, their threshold 0.5."""
 
 

@@ -223,6 +223,14 @@ def _pretend_calibrated(folder: Path, temperature: float, threshold: float) -> N
     (folder / "bundle.json").write_text(json.dumps(content))
 
 
+def test_a_result_without_a_figure_is_understood():
+    """As few labels leave it: whatever may be absent is left out of a line, and read as absent."""
+    result = Result(name="a", version="0" * 12, dataset="d")
+    line = Line(stage="export", share=1.0, mean_ap=result.mean_ap, result=result)
+    assert Line.model_validate_json(line.model_dump_json(exclude_none=True)) == line
+    assert result.mean_ap is None
+
+
 def test_what_cannot_be_learned_from_is_refused_with_a_reason(make_run, tmp_path):
     gone = FrameMember("a" * 64, tmp_path / "gone.edf", (1,) * 20, "s", "e", "ada", "train")
     thin = [replace(MEMBERS[0], count=4), MEMBERS[1]]

@@ -75,10 +75,11 @@ def test_what_the_gate_found_is_recorded_and_decides(settings, engine, candidate
     assert registry.gate_verdict(report, "0" * 12) == registry.NONE
 
 
-def test_a_model_passes_against_itself(settings, engine, dataset):
+def test_a_model_is_not_compared_with_itself(settings, engine, dataset):
     version = registry.production_bundle(settings, engine).version
     done = CliRunner().invoke(app, [version])
-    assert (done.exit_code, "passed" in done.output) == (0, True)
+    assert (done.exit_code, "is production itself" in done.output) == (2, True)
+    assert gate_of(engine, version) is None
 
 
 def test_without_frames_nothing_is_measured_or_recorded(settings, engine, candidate, monkeypatch):

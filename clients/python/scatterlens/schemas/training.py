@@ -68,6 +68,14 @@ class TrainingRequest(Wire):
     """Why, for people."""
 
 
+class Beside(Wire):
+    """Another model on the validation frames of a run."""
+
+    model: str
+    """`name@version`"""
+    mean_ap: Finite | None = None
+
+
 class TrainingResult(Wire):
     """What a run came to."""
 
@@ -77,7 +85,11 @@ class TrainingResult(Wire):
     dataset: str
     """Id of the manifest that it learned from."""
     mean_ap: Finite | None = None
-    """On validation, at the end."""
+    """On the run's own validation frames, at the end: no figure to compare with those of another
+    run or of a benchmark. None where their labels define none."""
+    validation_frames: int = 0
+    production: Beside | None = None
+    """What was production when the run began, on the same frames."""
     kept_calibration: list[str] = Field(default_factory=list)
     """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
     uncalibrated: list[str] = Field(default_factory=list)

@@ -1394,6 +1394,16 @@ export interface components {
             pixels: number[];
         };
         /**
+         * Beside
+         * @description Another model on the validation frames of a run.
+         */
+        Beside: {
+            /** Model */
+            model: string;
+            /** Mean Ap */
+            mean_ap?: number | null;
+        };
+        /**
          * CandidateIn
          * @description Which version is to be production next.
          */
@@ -2868,6 +2878,12 @@ export interface components {
             dataset: string;
             /** Mean Ap */
             mean_ap?: number | null;
+            /**
+             * Validation Frames
+             * @default 0
+             */
+            validation_frames: number;
+            production?: components["schemas"]["Beside"] | null;
             /** Kept Calibration */
             kept_calibration?: string[];
             /** Uncalibrated */

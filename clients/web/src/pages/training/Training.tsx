@@ -91,11 +91,18 @@ function Result(props: { run: Run }) {
         <Link to={`/models/${result.version}`}>
           {result.name} {result.version}
         </Link>
-        , mAP {result.mean_ap?.toFixed(3) ?? "–"} on validation
+        , mAP {result.mean_ap?.toFixed(3) ?? "–"} on {framesOf(result)} of its own
+        {result.production &&
+          `, where ${result.production.model} reaches ${result.production.mean_ap?.toFixed(3) ?? "–"}`}
       </p>
       {kept.length > 0 && <p className="muted">Too few labels to calibrate: {kept.join(", ")}</p>}
     </section>
   );
+}
+
+function framesOf(result: { validation_frames?: number }): string {
+  const count = result.validation_frames ?? 0;
+  return count > 0 ? `the ${count.toLocaleString()} validation frames` : "validation frames";
 }
 
 function Curves(props: { run: Run }) {

@@ -86,6 +86,12 @@ function RunTable(props: { runs: readonly Run[] }) {
                   <>
                     <Link to={`/models/${run.result.version}`}>{run.result.name}</Link> mAP{" "}
                     {run.result.mean_ap?.toFixed(3) ?? "–"}
+                    {run.result.production && (
+                      <span className="muted" title="On the same validation frames of the run">
+                        {" "}
+                        beside {run.result.production.mean_ap?.toFixed(3) ?? "–"}
+                      </span>
+                    )}
                   </>
                 ) : (
                   "–"
