@@ -60,6 +60,9 @@ e2e-short: .venv/testing.stamp ui  ## The same without the slow ones
 fuzz: .venv/testing.stamp  ## Ask the served API for everything, as its description allows: half an hour
 	SCATTERLENS_TEST_EXAMPLES=100 $(BIN)/pytest tests/contract/test_schemathesis.py
 
+docs-test: .venv/testing.stamp ui  ## Do all that README and the how-to pages tell to do, before a real service
+	SCATTERLENS_TEST_DOCS=whole $(BIN)/pytest tests/docs -s
+
 scenario: .venv/testing.stamp  ## The whole service with its real parts, killed in the middle
 	$(BIN)/pytest -m scenario
 
@@ -88,4 +91,4 @@ openapi: .venv/testing.stamp  ## Write docs/reference/openapi.json and the types
 settings: .venv/serving.stamp  ## Write every setting into compose, the env example and the page anew
 	$(BIN)/python -m scatterlens_service.settings_files
 
-.PHONY: help ui run test lint ui-test unit e2e e2e-short fuzz scenario loop chaos bench-path bench-synth bench-train bench-browser openapi settings system-packages
+.PHONY: help ui run test lint ui-test unit e2e e2e-short docs-test fuzz scenario loop chaos bench-path bench-synth bench-train bench-browser openapi settings system-packages

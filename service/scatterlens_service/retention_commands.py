@@ -5,14 +5,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scatterlens_service import ledger, retention
 from scatterlens_service.commands import Home
 from scatterlens_service.homes import HomeError, be_private, describe_ledger, find_ledger
 from scatterlens_service.migrations import migrate_engine
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(markup=False, highlight=False)
+errors = Console(markup=False, stderr=True, highlight=False)
 
 
 def retain(
@@ -38,7 +39,7 @@ def retain(
     try:
         settings = find_ledger(home)
     except HomeError as error:
-        errors.print(f"[red]Nothing was removed:[/] {error}", soft_wrap=True)
+        errors.print(Text.assemble(("Nothing was removed:", "red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(2) from None
     given = {
         "retain_raw_days": raw_days,

@@ -4,7 +4,7 @@ Beside each file lie its PONI and `NAME.truth.json`: labels, detectability, geom
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,16 +201,30 @@ def _write_tiff(frame: NativeFrame, path: Path) -> None:
 
 
 def _write_nexus(frame: NativeFrame, path: Path) -> None:
-    """NeXus with the names that Eiger detectors use; gaps hold the largest number."""
+    write_stack([frame], path)
+
+
+def write_stack(
+    frames: Sequence[NativeFrame], path: Path, motors: Mapping[str, Sequence[float]] | None = None
+) -> None:
+    """NeXus with the names that Eiger detectors use; gaps hold the largest number.
+
+    Args:
+        frames: of one instrument.
+        path: of the file.
+        motors: positions of the sample's stage, one for each frame.
+    """
+    frame = frames[0]
     geometry, live = frame.geometry, frame.counts != _NOT_LIVE
     (pixel_y, pixel_x), (beam_y, beam_x) = geometry.pixel_size_m, geometry.beam_center_yx
-    pixels = np.where(live, frame.counts, np.iinfo(np.uint32).max).astype(np.uint32)
+    counts = np.stack([one.counts for one in frames])
+    pixels = np.where(counts != _NOT_LIVE, counts, np.iinfo(np.uint32).max).astype(np.uint32)
     # In memory first: the library may crash where a disk that is full meets it.
     with h5py.File(path, "w", driver="core", backing_store=False) as file:
         entry = _group(file, "entry", "NXentry")
         compact = hdf5plugin.Bitshuffle(cname="lz4")
         _group(entry, "data", "NXdata").create_dataset(
-            "data", data=pixels[None], chunks=(1, *pixels.shape), **compact
+            "data", data=pixels, chunks=(1, *live.shape), **compact
         )
         instrument = _group(entry, "instrument", "NXinstrument")
         detector = _group(instrument, "detector", "NXdetector")
@@ -228,6 +242,10 @@ def _write_nexus(frame: NativeFrame, path: Path) -> None:
         beam = _group(instrument, "beam", "NXbeam")
         beam["incident_wavelength"] = geometry.wavelength_m * 1e10
         beam["incident_wavelength"].attrs["units"] = "angstrom"
+        if motors:
+            stage = _group(_group(entry, "sample", "NXsample"), "positioners", "NXcollection")
+            for name, positions in motors.items():
+                stage[name] = np.asarray(positions, dtype=np.float64)
         file.flush()
         path.write_bytes(file.id.get_file_image())
 

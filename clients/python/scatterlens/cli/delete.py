@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from scatterlens.cli import options
 from scatterlens.client import Client
@@ -28,7 +29,10 @@ def delete(
     A frame that people labelled needs a second word: an answer at the terminal, or --delete-labels.
     Exit code 1 if any frame stayed.
     """
-    out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    out, err = (
+        Console(markup=False, soft_wrap=True),
+        Console(markup=False, stderr=True, soft_wrap=True),
+    )
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete {len(frames)} frame(s) for ever?", abort=True, err=True)
     stayed = 0
@@ -37,7 +41,7 @@ def delete(
             try:
                 stone = _delete(client, frame_id, reason, delete_labels)
             except ApiError as error:
-                err.print(f"[red]{frame_id} stays:[/] {error}")
+                err.print(Text.assemble((f"{frame_id} stays:", "red"), f" {error}"))
                 stayed += 1
                 continue
             out.print(f"deleted: {frame_id}" + (f", {stone.labels} labels" if stone.labels else ""))

@@ -77,7 +77,7 @@ def _forget(changes: dict[str, object], name: str) -> None:
 
 
 def _print(frame: FrameDetail) -> None:
-    console = Console()
+    console = Console(markup=False)
     table = Table(title=frame.frame_id, title_justify="left", show_header=False, box=None)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
