@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from scatterlens_service import ledger
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.errors import BusyError, ProblemError, StorageError
+from scatterlens_service.receiving import storage_problem
 from scatterlens_service.settings import Settings
 
 _ENOUGH_FREE_BYTES = 5 * 2**30
@@ -61,6 +62,13 @@ class Admission:
                 "Make room there; then the same request is taken.",
                 headers={"Retry-After": "30"},
             )
+        try:
+            self._blobs.require_writable()
+        except OSError as error:
+            # Which folder and why is for the operator: the log has it.
+            refusal = storage_problem(error)
+            refusal.__cause__ = error
+            return refusal
         with ledger.reading(self._engine) as session:
             status = ledger.queue_status(session)
         if status.queued + status.leased >= settings.max_queue:

@@ -17,6 +17,7 @@ from scatterlens_service.admission import Admission
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import open_bell
 from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.bodies import BoundBodies
 from scatterlens_service.catalogue import Shelf
 from scatterlens_service.feed import EventFeed
 from scatterlens_service.maps import StoredMaps
@@ -94,6 +95,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
             Middleware(AccessLog),
             Middleware(browser.GuardHeaders),
             Middleware(AnswerHead),
+            Middleware(BoundBodies),
         ],
     )
     errors.install(app)
@@ -123,8 +125,6 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         await run_in_threadpool(register_known, settings, engine)
         shelf = await run_in_threadpool(Shelf, settings, engine)
         blobs, renders = BlobFolder(settings.blob_folder), BlobFolder(settings.render_folder)
-        blobs.clear_incoming()
-        renders.clear_incoming()
         bell = open_bell(settings.redis_url)
         stack.callback(bell.close)
         feed = EventFeed(engine, stopping, shelf.refresh)
@@ -135,7 +135,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         stop = threading.Event()
         sweeper = threading.Thread(
             target=sweep_forever,
-            args=(engine, bell, renders, settings, attendance, stop),
+            args=(engine, bell, blobs, renders, settings, attendance, stop),
             name="sweep",
             daemon=True,
         )

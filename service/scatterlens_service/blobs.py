@@ -5,7 +5,6 @@ A name is never chosen by a client, and a file appears under its name only once 
 
 import hashlib
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
+
+from scatterlens_service.file_locks import hold, is_abandoned, passing_name
 
 
 class BlobMissingError(FileNotFoundError):
@@ -66,9 +67,10 @@ class BlobFolder:
     @contextmanager
     def spool(self) -> Iterator[Spool]:
         """Receive a file; what is not kept by the end of the block is removed."""
-        path = self._incoming / secrets.token_hex(16)
+        path = self._incoming / passing_name()
         try:
             with path.open("xb") as stream:
+                hold(stream.fileno())
                 yield Spool(self, stream, path)
         finally:
             path.unlink(missing_ok=True)
@@ -154,13 +156,29 @@ class BlobFolder:
         usage = shutil.disk_usage(self.root)
         return usage.free / usage.total
 
-    def clear_incoming(self, older_than_seconds: float = 3600.0) -> int:
-        """Remove what killed processes left half-received; returns how many files."""
-        oldest = time.time() - older_than_seconds
-        left = [path for path in self._incoming.iterdir() if path.stat().st_mtime < oldest]
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+    def require_writable(self) -> None:
+        """Raise `OSError` where nothing can be received, or nothing received be kept."""
+        with self.spool() as spool:
+            spool.write(b"?")
+            spool.flush()
+            kept = self.root / f".{spool.path.name}"
+            try:
+                spool.path.rename(kept)
+            finally:
+                kept.unlink(missing_ok=True)
+
+    def clear_incoming(self) -> int:
+        """Remove what killed processes left half-received; returns how many files.
+
+        Any number of processes may do it at any time: what is still received is held by a lock.
+        """
+        removed = 0
+        for path in self._incoming.iterdir():
+            with suppress(FileNotFoundError):  # received meanwhile, or removed by another
+                if is_abandoned(path):
+                    path.unlink()
+                    removed += 1
+        return removed
 
     def adopt(self, spooled: Path, sha256: str) -> str:
         """Give a complete, fsynced file of `incoming/` its name; `Spool.keep` calls it."""

@@ -351,6 +351,9 @@ _FRAMEWORK_REMEDIES = {
 
 async def _answer_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ProblemError):
+        # What was refused while a body was read: the framework makes a 400 of everything there.
+        return await _answer_refusal(request, error.__cause__)
     phrase = HTTPStatus(error.status_code).phrase
     type_, title, remedy = _FRAMEWORK_REMEDIES.get(
         error.status_code,

@@ -1,20 +1,20 @@
 """Putting bundles in their place: unpacked within limits, copied whole, or not at all."""
 
 import os
-import secrets
 import shutil
 import stat
-import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from scatterlens_models.bundle import Bundle, BundleError, verify_bundle
 from scatterlens_service.blobs import fsync_folder
+from scatterlens_service.file_locks import hold, is_abandoned, passing_name
 from scatterlens_service.settings import Settings
 
 _MOST_FILES = 64
+_ARRIVING = ".arriving-"
 _CHUNK_BYTES = 2**20
 
 
@@ -81,19 +81,23 @@ def _unpack_one(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, l
 @contextmanager
 def arriving(settings: Settings) -> Iterator[Path]:
     """An empty folder beside the registered bundles; removed at the end of the block."""
-    folder = settings.model_folder / f".arriving-{secrets.token_hex(8)}"
+    folder = settings.model_folder / f"{_ARRIVING}{passing_name()}"
     folder.mkdir(parents=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    hold(descriptor)
     try:
         yield folder
     finally:
+        os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clear_arriving(settings: Settings, older_than_seconds: float = 3600.0) -> None:
+def clear_arriving(settings: Settings) -> None:
     """Remove what killed processes left half-arrived."""
-    oldest = time.time() - older_than_seconds
-    for folder in settings.model_folder.glob(".arriving-*"):
-        if folder.stat().st_mtime < oldest:
+    for folder in settings.model_folder.glob(f"{_ARRIVING}*"):
+        with suppress(FileNotFoundError):  # arrived meanwhile, or removed by another
+            if not is_abandoned(folder):
+                continue
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ from scatterlens_service.errors import (
 )
 from scatterlens_service.metadata import check_bound
 from scatterlens_service.numbering import number_frames
-from scatterlens_service.receiving import storage_problem
+from scatterlens_service.receiving import storing
 from scatterlens_service.resources import Gateway
 
 _REFUSALS: dict[str, type[ProblemError]] = {
@@ -205,11 +205,9 @@ def _record(
             ledger.remember_request(
                 session, intake.caller.key_id, intake.idempotency_key, _digest(intake, frames)
             )
-    try:
+    with storing():
         for file, _ in accepted:
             file.spool.keep()
-    except OSError as error:
-        raise storage_problem(error) from error
     with ledger.writing(gateway.engine) as session:
         ledger.share_files(session)
         _require_files(gateway, frames)

@@ -8,7 +8,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from scatterlens.schemas import Annotation, Event, ExportedLabel, FrameMetadata, Problem
+from scatterlens_service.bodies import MAX_DOCUMENT_BYTES
 from scatterlens_service.errors import problem_responses
+
+_TOO_LARGE = (
+    f"Content Too Large: a body that brings no files has at most {MAX_DOCUMENT_BYTES:,} bytes"
+)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -28,8 +33,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             schemas |= described.pop("$defs", {})
             schemas[model.__name__] = described
         for operation in _operations(document):
-            # Of parameters that it does not know, and of bodies that nobody can read.
-            refusals = problem_responses(*([400, 422] if "requestBody" in operation else [422]))
+            # Of parameters that it does not know, and of bodies that nobody can read, that are too
+            # large or never end.
+            has_body = "requestBody" in operation
+            refusals = problem_responses(*([400, 408, 413, 422] if has_body else [422]))
+            if has_body:
+                refusals[413]["description"] = _TOO_LARGE
             told = {f"{status}": said for status, said in refusals.items()}
             operation["responses"] = dict(sorted({**told, **operation["responses"]}.items()))
         document["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -1,72 +1,26 @@
-"""Request bodies on their way to the disk: counted, timed, hashed, compared with their digest."""
+"""Request bodies on their way to the disk: hashed, compared with their digest."""
 
-import asyncio
 import base64
 import binascii
 import errno
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from email.message import Message as MailMessage
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.types import Message
 
 from scatterlens_service.blobs import Spool
 from scatterlens_service.errors import (
     InvalidError,
     ProblemError,
-    StalledError,
     StorageError,
-    TooLargeError,
     UnsupportedError,
 )
 
-_SILENCE_SECONDS = 60.0
-"""A client that sends nothing for so long is gone."""
 _WRITE_BYTES = 2**20
 _MAX_FILENAME = 255
-
-
-def limit_body(request: Request, max_bytes: int) -> Request:
-    """Refuse a body that is too large, at once where its length is told, else while it comes.
-
-    Raises:
-        TooLargeError: now, or when the returned request is read.
-        StalledError: when it is read and the client falls silent.
-    """
-    told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > max_bytes:
-        raise _too_large(max_bytes)
-    received = 0
-
-    async def receive() -> Message:
-        nonlocal received
-        try:
-            async with asyncio.timeout(_SILENCE_SECONDS):
-                message = await request.receive()
-        except TimeoutError:
-            raise StalledError(
-                "body_timeout",
-                "The body stopped coming",
-                f"Nothing was received for {_SILENCE_SECONDS:g} s.",
-                "Send the file again.",
-            ) from None
-        received += len(message.get("body", b""))
-        if received > max_bytes:
-            raise _too_large(max_bytes)
-        return message
-
-    return Request(request.scope, receive)
-
-
-def _too_large(max_bytes: int) -> TooLargeError:
-    return TooLargeError(
-        "too_large",
-        "The body is too large",
-        f"The service takes at most {max_bytes:,} bytes in one request.",
-        "Compress the frame losslessly, split the stack, or raise SCATTERLENS_MAX_BODY_BYTES.",
-    )
 
 
 def refuse_url_encoded(request: Request, right: str) -> None:
@@ -150,7 +104,19 @@ def filename_in(content_disposition: str | None) -> str | None:
     return header.get_filename()
 
 
-def storage_problem(error: OSError) -> ProblemError:
+@contextmanager
+def storing() -> Iterator[None]:
+    """Within it, what the disk refuses becomes a `StorageError`; other refusals stay themselves."""
+    try:
+        yield
+    except ProblemError:
+        # Some are of the kind OSError, too: a client that falls silent says nothing of the disk.
+        raise
+    except OSError as error:
+        raise storage_problem(error) from error
+
+
+def storage_problem(error: OSError) -> StorageError:
     """What a failed write means for the client."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return StorageError(

@@ -15,6 +15,7 @@ from scatterlens_service import ledger
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.installing import clear_arriving
 from scatterlens_service.removing import remove_files
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
@@ -23,7 +24,7 @@ from scatterlens_service.troubles import Troubles
 _log = logging.getLogger(__name__)
 
 _TRIM_SECONDS = 60.0
-"""It looks at each file: a moment for thousands."""
+"""Between two looks at the folders: it looks at each file, a moment for thousands."""
 
 
 def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
@@ -55,6 +56,7 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
 def sweep_forever(
     engine: Engine,
     bell: Bell,
+    blobs: BlobFolder,
     renders: BlobFolder,
     settings: Settings,
     attendance: Attendance,
@@ -73,6 +75,10 @@ def sweep_forever(
                 removed = renders.trim(settings.max_render_bytes)
                 if removed:
                     _log.info("%d rendered files removed, as nobody used them lately", removed)
+                clear_arriving(settings)
+                left = blobs.clear_incoming() + renders.clear_incoming()
+                if left:
+                    _log.info("%d files removed that were never received to their end", left)
         except (SQLAlchemyError, OSError) as error:
             troubles.meet("the sweep", f"the sweep failed, trying again: {error}")
         else:

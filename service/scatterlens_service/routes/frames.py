@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from scatterlens.schemas import FrameMetadata, Submission
+from scatterlens_service.bodies import limit_body
 from scatterlens_service.deps import GatewayDep, ModelName, Sender, find_model
 from scatterlens_service.errors import InvalidError, problem_responses
 from scatterlens_service.intake import (
@@ -24,11 +25,10 @@ from scatterlens_service.receiving import (
     clean_filename,
     expected_sha256,
     filename_in,
-    limit_body,
     read_sha256,
     receive_into,
     refuse_url_encoded,
-    storage_problem,
+    storing,
 )
 from scatterlens_service.resources import Gateway
 from scatterlens_service.understanding import check_names
@@ -132,7 +132,7 @@ async def submit_frames(
     all are refused the answer is an error too, with the same `items`.
     """
     refuse_url_encoded(request, f'curl -F file=@FILE -H "Authorization: Bearer $KEY" {request.url}')
-    body = limit_body(request, gateway.settings.max_body_bytes)
+    limit_body(request, gateway.settings.max_body_bytes)
     selection = read_selection(frames)
     asked = None if model is None else find_model(gateway, model)
     await run_in_threadpool(gateway.admission.check)
@@ -146,10 +146,10 @@ async def submit_frames(
     )
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         # Metadata of a form is checked once it has been read.
-        items = await _take_form(gateway, body, told, intake)
+        items = await _take_form(gateway, request, told, intake)
     else:
         name = filename or filename_in(request.headers.get("content-disposition"))
-        items = await _take_body(gateway, body, intake(metadata=check_metadata(told)), name)
+        items = await _take_body(gateway, request, intake(metadata=check_metadata(told)), name)
     if all(item.duplicate for item in items):
         response.status_code = 200
     return Submission(items=items)
@@ -158,11 +158,9 @@ async def submit_frames(
 async def _take_body(gateway: Gateway, body: Request, intake: Intake, filename: str | None):
     expected = expected_sha256(body.headers)
     with ExitStack() as stack:
-        try:
+        with storing():
             spool = await run_in_threadpool(stack.enter_context, gateway.blobs.spool())
             await receive_into(spool, body.stream())
-        except OSError as error:
-            raise storage_problem(error) from error
         file = ReceivedFile(spool, clean_filename(filename), expected)
         return await run_in_threadpool(take_in_one, gateway, intake, file)
 
@@ -189,14 +187,12 @@ def _take_parts(gateway: Gateway, form: FormData, told: dict[str, Any], intake: 
     ready = intake(metadata=check_metadata(_read_field(field) | told))
     with ExitStack() as stack:
         files = []
-        try:
+        with storing():
             for part, digest in zip(parts, digests or [None] * len(parts), strict=True):
                 spool = stack.enter_context(gateway.blobs.spool())
                 while chunk := part.file.read(_COPY_BYTES):
                     spool.write(chunk)
                 files.append(ReceivedFile(spool, clean_filename(part.filename), digest))
-        except OSError as error:
-            raise storage_problem(error) from error
         return take_in(gateway, ready, files)
 
 

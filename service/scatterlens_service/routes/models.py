@@ -22,6 +22,7 @@ from scatterlens.schemas import (
 )
 from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_service import ledger, registry
+from scatterlens_service.bodies import limit_body
 from scatterlens_service.deps import GatewayDep, Keeper, Reader, find_model
 from scatterlens_service.errors import (
     ConflictError,
@@ -32,10 +33,9 @@ from scatterlens_service.errors import (
 )
 from scatterlens_service.installing import BadArchiveError, arriving, unpack
 from scatterlens_service.receiving import (
-    limit_body,
     receive_into,
     refuse_url_encoded,
-    storage_problem,
+    storing,
 )
 from scatterlens_service.resources import Gateway
 from scatterlens_service.wire_models import to_comparison, to_detail, to_info, to_reannotation
@@ -157,14 +157,12 @@ async def register_model(
         'curl --data-binary @ZIP -H "Content-Type: application/zip"'
         f' -H "Authorization: Bearer $KEY" {request.url}',
     )
-    body = limit_body(request, gateway.settings.max_bundle_bytes)
+    limit_body(request, gateway.settings.max_bundle_bytes)
     with ExitStack() as stack:
-        try:
+        with storing():
             spool = await run_in_threadpool(stack.enter_context, gateway.blobs.spool())
-            await receive_into(spool, body.stream())
+            await receive_into(spool, request.stream())
             await run_in_threadpool(spool.flush)
-        except OSError as error:
-            raise storage_problem(error) from error
         version, known = await run_in_threadpool(
             _register, gateway, spool.path, run_id, caller, other_vocabulary
         )

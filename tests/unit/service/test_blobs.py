@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scatterlens_service.blobs import BlobDamagedError, BlobFolder, BlobMissingError
+from scatterlens_service.file_locks import kernel_id
 
 DATA = b"counts" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -52,7 +53,7 @@ def test_a_connection_that_breaks_leaves_nothing(blobs):
 def test_incoming_files_have_names_that_nobody_can_guess(blobs):
     with blobs.spool() as one, blobs.spool() as two:
         assert one.path.name != two.path.name
-        assert all(len(bytes.fromhex(path.name)) == 16 for path in (one.path, two.path))
+        assert all(len(bytes.fromhex(path.name.split("-")[1])) == 16 for path in (one.path, two.path))
 
 
 def test_the_same_bytes_at_once_are_kept_once(blobs):
@@ -103,12 +104,28 @@ def test_a_name_that_is_no_digest_has_no_path(blobs, name):
 
 
 def test_what_killed_processes_left_is_cleared_when_it_is_old(blobs):
-    old, new = blobs.root / "incoming" / "old", blobs.root / "incoming" / "new"
-    old.write_bytes(DATA)
-    new.write_bytes(DATA)
-    os.utime(old, (time.time() - 7200,) * 2)
-    assert blobs.clear_incoming() == 1
-    assert files(blobs) == ["incoming/new"]
+    """Minutes old, that is; of another host a quarter of an hour. The clock may be set back."""
+    incoming = blobs.root / "incoming"
+    ages = {"-old": 70, "-stepped": -3600, "-new": 5}
+    left = {incoming / f"{kernel_id()}{name}": age for name, age in ages.items()}
+    elsewhere = {incoming / f"elsewhere-{age}": age for age in (1000, 70)}
+    for path, age in (left | elsewhere).items():
+        path.write_bytes(DATA)
+        os.utime(path, (time.time() - age,) * 2)
+    assert blobs.clear_incoming() == 3
+    assert files(blobs) == sorted(
+        f"incoming/{name}" for name in (f"{kernel_id()}-new", "elsewhere-70")
+    )
+
+
+def test_what_is_still_received_is_never_cleared_however_old_it_is(blobs):
+    with blobs.spool() as spool:
+        spool.write(DATA)
+        spool.flush()
+        os.utime(spool.path, (time.time() - 7200,) * 2)
+        assert BlobFolder(blobs.root).clear_incoming() == 0
+        spool.keep()
+    assert blobs.read(DIGEST) == DATA
 
 
 def test_the_free_share_of_the_disk_is_a_share(blobs):

@@ -4,6 +4,8 @@ import base64
 import gzip
 import hashlib
 import json
+import select
+import shutil
 import socket
 import struct
 import time
@@ -408,3 +410,90 @@ def test_a_document_that_came_as_a_web_form_is_refused_with_the_right_header(ser
             "Content-Type: application/json"
             in assert_refused(answer, 422, "invalid_request")["remedy"]
         )
+
+
+def send_slowly(live: str, head: str, piece: bytes, pieces: int, pause: float) -> bytes:
+    """Open a request, send some of its body piece by piece, and read what is answered."""
+    host, port = live.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(head.encode())
+        for _ in range(pieces):
+            line.sendall(piece)
+            if select.select([line], [], [], pause)[0]:
+                break
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += line.recv(2**16)
+        return answer
+
+
+def bodies(key: str) -> dict[str, str]:
+    """Heads of requests with a body, on each kind of route."""
+    rest = f"Host: x\r\nAuthorization: {key}\r\nContent-Length: 500000\r\n"
+    form = "Content-Type: multipart/form-data; boundary=b\r\n"
+    part = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    return {
+        "a file": f"POST /api/v1/frames HTTP/1.1\r\n{rest}\r\n",
+        "a form": f"POST /api/v1/frames HTTP/1.1\r\n{rest}{form}\r\n{part}",
+        "a bundle": f"POST /api/v1/models HTTP/1.1\r\n{rest}\r\n",
+        "a login": f"POST /api/v1/session HTTP/1.1\r\n{rest}Content-Type: application/json\r\n\r\n",
+    }
+
+
+def test_a_body_that_stops_coming_is_told_so_and_not_blamed_on_the_disk(
+    service, live, monkeypatch, subtests
+):
+    monkeypatch.setattr("scatterlens_service.bodies._SILENCE_SECONDS", 0.2)
+    for kind, head in bodies(service.http.headers["Authorization"]).items():
+        with subtests.test(kind):
+            answer = send_slowly(live, head, b" " * 100, 1, 60)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b'"body_timeout"' in answer
+            assert b"disk" not in answer
+    assert set(service.kept().values()) == {0}
+
+
+def test_a_body_that_never_ends_is_cut_off_although_it_is_never_silent_for_long(
+    service, live, monkeypatch, subtests
+):
+    monkeypatch.setattr("scatterlens_service.bodies._GRACE_SECONDS", 0.3)
+    for kind, head in bodies(service.http.headers["Authorization"]).items():
+        with subtests.test(kind):
+            assert send_slowly(live, head, b" ", 300, 0.02).startswith(b"HTTP/1.1 408 ")
+
+
+def test_every_route_bounds_its_body(service, subtests):
+    """Without a key, too: what is not read costs nothing."""
+    document = service.get("openapi.json").json()
+    anybody = {"Authorization": ""}
+    bounded = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+                continue
+            with subtests.test(f"{method} {path}"):
+                assert "1,048,576 bytes" in operation["responses"]["413"]["description"]
+                sent = b'{"key": "' + b"x" * 2**20 + b'"}'
+                for content in (sent, iter([sent])):  # the length told, and not told
+                    headers = {**anybody, "Content-Type": "application/json"}
+                    answer = service.http.request(method, path, content=content, headers=headers)
+                    problem = assert_refused(answer, 413, "too_large")
+                    assert "1,048,576" in problem["detail"]
+                bounded += 1
+    assert bounded > 10
+
+
+def test_frames_are_refused_and_health_says_so_where_they_cannot_be_kept(service):
+    """As root writes wherever rights forbid it, a file stands where the folder should."""
+    for folder in (service.settings.blob_folder / "incoming", service.settings.blob_folder):
+        shutil.rmtree(folder)
+        folder.touch()
+        wait_until(lambda: service.http.get("/health/ready").status_code == 507)
+        assert_refused(service.http.get("/health/ready"), 507, "storage_failed")
+        assert any(
+            "No frames are taken" in said for said in service.get("health").json()["problems"]
+        )
+        assert_refused(service.post(picture(1)), 507, "storage_failed")
+        folder.unlink()
+        (service.settings.blob_folder / "incoming").mkdir(parents=True)
+        wait_until(lambda: service.http.get("/health/ready").status_code == 200)
