@@ -59,6 +59,7 @@ from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.sweeping import sweep_forever
 from scatterlens_service.troubles import Troubles
 from scatterlens_service.understanding import refuse_unknown
+from scatterlens_service.upgrading import keep_default
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
         stack.callback(engine.dispose)
         await run_in_threadpool(migrate_engine, engine)
         await run_in_threadpool(register_known, settings, engine)
+        await run_in_threadpool(keep_default, settings, engine)
         shelf = await run_in_threadpool(Shelf, settings, engine)
         blobs, renders = BlobFolder(settings.blob_folder), BlobFolder(settings.render_folder)
         bell = open_bell(settings.redis_url)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_service import ledger
 from scatterlens_service.bundles import load_version, read_configured
+from scatterlens_service.registry import INSTALLATION
 from scatterlens_service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,11 @@ class Catalogue:
         raise UnknownModelError(f"There is no model {model!r}; known are {known}")
 
 
+def _is_past(row: ledger.ModelRow, active: Sequence[str], candidate: str | None) -> bool:
+    """Whether a model came with the package, and an upgrade took it away: nobody misses it."""
+    return row.registered_by == INSTALLATION and row.version not in (*active, candidate)
+
+
 class Shelf:
     """Holds the catalogue of a gateway and brings it up to date when the registry changes.
 
@@ -100,7 +106,7 @@ class Shelf:
         problems = [
             f"The files of model {row.name}@{row.version} are gone or damaged; register it again."
             for row in rows
-            if row.version in self._unreadable
+            if row.version in self._unreadable and not _is_past(row, active, candidate)
         ]
         others = sorted(
             (row.version for row in rows if row.version not in active),

@@ -36,7 +36,8 @@ _log = logging.getLogger(__name__)
 
 _CARD_CHARACTERS = 200_000
 _REPORT = "report.html"
-_INSTALLATION = "installation"
+INSTALLATION = "installation"
+"""Who registers what the package ships, and what lies in the home under its name."""
 PASSED, FAILED, NONE = "passed", "failed", "none"
 
 
@@ -103,7 +104,7 @@ def register_known(settings: Settings, engine: Engine) -> None:
             known = ledger.get_model(session, bundle.version)
         if known is None:
             with ledger.writing(engine) as session:
-                ledger.add_model(session, _to_row(bundle, None, _INSTALLATION), tell=False)
+                ledger.add_model(session, _to_row(bundle, None, INSTALLATION), tell=False)
 
 
 def production_bundle(settings: Settings, engine: Engine) -> Bundle:

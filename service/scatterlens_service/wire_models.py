@@ -116,4 +116,5 @@ def _state(version: str, active: Sequence[str], aliases: Mapping[str, str]) -> M
 
 
 def _aliases_of(version: str, aliases: Mapping[str, str]) -> list[str]:
-    return sorted(name for name, meant in aliases.items() if meant == version)
+    told = (ledger.PRODUCTION, ledger.CANDIDATE)
+    return sorted(name for name in told if aliases.get(name) == version)

@@ -130,6 +130,7 @@ from scatterlens_service.ledger.metadata import (
 )
 from scatterlens_service.ledger.models import (
     CANDIDATE,
+    DEFAULT,
     PRODUCTION,
     ModelRow,
     NewModel,
@@ -137,6 +138,7 @@ from scatterlens_service.ledger.models import (
     active_models,
     add_model,
     add_promotion,
+    asked_before,
     get_aliases,
     get_model,
     hold_production,
@@ -288,6 +290,7 @@ __all__ = [
     "CANDIDATE",
     "COMPARED",
     "COUNTED",
+    "DEFAULT",
     "DEFAULT_DAYS",
     "LIVE",
     "NEWEST",
@@ -369,6 +372,7 @@ __all__ = [
     "advance_run",
     "all_annotations",
     "annotations_of",
+    "asked_before",
     "asked_versions",
     "authenticate",
     "backlogs",

@@ -37,7 +37,7 @@ class Alias(Table):
     __tablename__ = "aliases"
 
     name: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """production | candidate"""
+    """production | candidate | default: what the package shipped when the ledger began"""
     version: Mapped[str] = mapped_column(ForeignKey("models.version"))
 
 

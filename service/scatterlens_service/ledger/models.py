@@ -18,6 +18,8 @@ from scatterlens_service.ledger.tables import Event, Job
 
 PRODUCTION = "production"
 CANDIDATE = "candidate"
+DEFAULT = "default"
+"""What the package shipped as its default when the ledger began: a note, not told to anybody."""
 PromotionKind = Literal["promote", "rollback"]
 ModelChange = Literal["registered", "gated", "promoted", "rolled_back"]
 
@@ -100,6 +102,15 @@ def put_gate(session: Session, model: ModelVersion, report: Mapping[str, Any]) -
 def get_aliases(session: Session) -> dict[str, str]:
     """Versions by alias; `production` is absent while the settings name it."""
     return {row.name: row.version for row in session.scalars(select(Alias))}
+
+
+def asked_before(session: Session, version: str) -> str | None:
+    """The default of a ledger that remembers none: `version` if it was ever asked about a frame,
+    else what was asked about the newest one; None before the first frame."""
+    asked = select(Job.model_version).where(Job.kind == "annotate")
+    if session.scalar(asked.where(Job.model_version == version).limit(1)) is not None:
+        return version
+    return session.scalar(asked.order_by(Job.id.desc()).limit(1))
 
 
 def put_alias(session: Session, name: str, version: str | None) -> None:
