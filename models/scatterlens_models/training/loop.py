@@ -23,6 +23,7 @@ from scatterlens_models.training.checkpoint import (
 from scatterlens_models.training.curve import Curve, Progress
 from scatterlens_models.training.distributed import average_gradients, average_statistics, join
 from scatterlens_models.training.examples import Examples, halve, turn
+from scatterlens_models.training.layout import fitting_format, format_of
 from scatterlens_models.training.objective import backward
 from scatterlens_models.training.optimiser import optimisers
 from scatterlens_models.training.recipe import Recipe, read_recipe
@@ -62,13 +63,11 @@ def batches(count: int, batch: int, seed: int, start_step: int) -> Iterator[torc
 def predict(net: Net, x: torch.Tensor, batch: int = 32) -> np.ndarray:
     """Logits (N, A) in evaluation mode; leaves the network in training mode as it was."""
     was_training = net.training
-    device = next(net.parameters()).device
+    device, order = next(net.parameters()).device, format_of(net)
     net.eval()
     with torch.inference_mode():
         parts = [
-            net(
-                x[i : i + batch].to(device).float().contiguous(memory_format=torch.channels_last)
-            ).logits.cpu()
+            net(x[i : i + batch].to(device).float().contiguous(memory_format=order)).logits.cpu()
             for i in range(0, len(x), batch)
         ]
     net.train(was_training)
@@ -121,7 +120,9 @@ def train(
     net = build(
         recipe.method, load_vocabulary(recipe.vocabulary), recipe.width, poolings=recipe.poolings
     )
-    net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    sides = (recipe.input_size, recipe.input_size // 2) if recipe.small_share else ()
+    order = fitting_format(net, sides or (recipe.input_size,))
+    net.to(device, memory_format=order)  # pyright: ignore[reportCallIssue]
     optimizers = optimisers(net, recipe)
     steps = recipe.passes // recipe.batch
     evaluate_at = {round(steps * (i + 1) / evaluations) for i in range(evaluations)}
@@ -148,7 +149,7 @@ def train(
             break
         for group, peak in peaks:
             group["lr"] = peak * cycle(step, steps, recipe.warm_up)
-        batch = batch_of(recipe, training, indices[rank::world], step, steps, device)
+        batch = batch_of(recipe, training, indices[rank::world], step, steps, device, order)
         while True:
             try:
                 loss = gradients(net, forward, recipe, batch, step, parts)
@@ -191,7 +192,13 @@ def train(
 
 
 def batch_of(
-    recipe: Recipe, training: Examples, indices: torch.Tensor, step: int, steps: int, device: str
+    recipe: Recipe,
+    training: Examples,
+    indices: torch.Tensor,
+    step: int,
+    steps: int,
+    device: str,
+    order: torch.memory_format = torch.channels_last,
 ) -> Examples:
     """Frames of a step as the network sees them: turned and, in the first share, halved."""
     x, evidence = training.x[indices].float(), None
@@ -204,7 +211,7 @@ def batch_of(
             evidence = turn(evidence, torch.Generator().manual_seed(drawn)).to(device)
     if step < steps * recipe.small_share:
         x = halve(x)
-    x = x.to(device).contiguous(memory_format=torch.channels_last)
+    x = x.to(device).contiguous(memory_format=order)
     return Examples(x, training.labels[indices].to(device), evidence=evidence)
 
 

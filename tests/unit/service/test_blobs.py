@@ -53,7 +53,9 @@ def test_a_connection_that_breaks_leaves_nothing(blobs):
 def test_incoming_files_have_names_that_nobody_can_guess(blobs):
     with blobs.spool() as one, blobs.spool() as two:
         assert one.path.name != two.path.name
-        assert all(len(bytes.fromhex(path.name.split("-")[1])) == 16 for path in (one.path, two.path))
+        assert all(
+            len(bytes.fromhex(path.name.split("-")[1])) == 16 for path in (one.path, two.path)
+        )
 
 
 def test_the_same_bytes_at_once_are_kept_once(blobs):
