@@ -3,15 +3,16 @@
 import logging
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 0.5
-"""Between an end and the next start: work goes on within a second, and a worker that cannot
-start at all does not keep a core busy."""
+_PAUSE_SECONDS = 1.0
+"""Between a start, an end that follows so soon, and the next start: a worker that cannot start at
+all does not keep a core busy."""
 _FINISH_SECONDS = 30.0
 """A batch that was begun may be finished for so long."""
 
@@ -61,6 +62,7 @@ class Supervisor:
     def _watch(self) -> None:
         troubles = Troubles(_log)
         while True:
+            started = time.monotonic()
             code = self._process.wait()
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -69,7 +71,9 @@ class Supervisor:
             # One that ends again and again is said once, until it stays.
             what = self._command[2]
             troubles.meet(what, f"{what} ended with code {code}, starting another")
-            self._closing.wait(_PAUSE_SECONDS)
+            # Its work waits: only one that ends soon after its start has to pause.
+            if time.monotonic() - started < _PAUSE_SECONDS:
+                self._closing.wait(_PAUSE_SECONDS)
             with self._lock:
                 if self._closing.is_set():
                     return

@@ -16,6 +16,7 @@ from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
 from scatterlens_service.blobs import BlobFolder
 from scatterlens_service.installing import clear_arriving
+from scatterlens_service.presence import find_departed, forget_departed
 from scatterlens_service.removing import remove_files
 from scatterlens_service.settings import Settings
 from scatterlens_service.training import train_by_policy
@@ -23,15 +24,36 @@ from scatterlens_service.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
+_STEP_SECONDS = 2.0
+"""Two clocks that part by so much between two looks: one of them was set."""
 _TRIM_SECONDS = 60.0
 """Between two looks at the folders: it looks at each file, a moment for thousands."""
 
 
-def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
+class ClockWatch:
+    """Notices that the clock of the ledger was set: it and ours, which never steps, part."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def has_stepped(self, now: float) -> bool:
+        """Whether it was set since the last call, which gave what it told then."""
+        before, self._ahead = self._ahead, now - time.monotonic()
+        return before is not None and abs(self._ahead - before) > _STEP_SECONDS
+
+
+def sweep_once(engine: Engine, bell: Bell, settings: Settings, watch: ClockWatch) -> None:
     """Return expired leases, queue old frames, ring for jobs that wait, train where due.
 
     Any number of processes may do it at the same time.
     """
+    _hold_by_time_that_passed(engine, settings, watch)
+    departed = find_departed(settings.home)
+    if departed:
+        with ledger.writing(engine) as session:
+            lost = ledger.lose_workers(session, departed)
+        forget_departed(settings.home, departed)
+        _log.warning("%d workers ended without a goodbye, over %d jobs", len(departed), lost)
     with ledger.reading(engine) as session:
         expired = ledger.has_expired(session)
         queues = ledger.queues_to_ring(session, settings.ring_after_seconds)
@@ -40,6 +62,8 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
     if expired:
         with ledger.writing(engine) as session:
             count = ledger.sweep(session)
+            # At once: whoever is idle takes them now.
+            queues = ledger.queues_to_ring(session, 0.0)
         _log.warning("%d leases expired", count)
     if looking_again:
         with ledger.writing(engine) as session:
@@ -53,6 +77,18 @@ def sweep_once(engine: Engine, bell: Bell, settings: Settings) -> None:
     train_by_policy(engine, bell, settings)
 
 
+def _hold_by_time_that_passed(engine: Engine, settings: Settings, watch: ClockWatch) -> None:
+    """Where the clock was set, let leases neither end early nor last until it is there again."""
+    with ledger.reading(engine) as session:
+        # Both are asked: a gateway that starts later has not seen the step.
+        stepped = watch.has_stepped(ledger.read_clock(session))
+        stepped |= ledger.has_endless_leases(session, settings.lease_seconds)
+    if stepped:
+        with ledger.writing(engine) as session:
+            ledger.renew_leases(session, settings.lease_seconds)
+        _log.warning("the clock of the ledger was set; leases count anew from now")
+
+
 def sweep_forever(
     engine: Engine,
     bell: Bell,
@@ -64,10 +100,10 @@ def sweep_forever(
 ) -> None:
     """Sweep every `settings.sweep_seconds` until `stop`; a database that is away is waited for."""
     trimmed = float("-inf")
-    troubles = Troubles(_log)
+    troubles, watch = Troubles(_log), ClockWatch()
     while not stop.wait(settings.sweep_seconds):
         try:
-            sweep_once(engine, bell, settings)
+            sweep_once(engine, bell, settings, watch)
             attendance.record(engine)
             remove_files(engine, settings)
             if time.monotonic() - trimmed > _TRIM_SECONDS:

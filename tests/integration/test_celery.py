@@ -150,7 +150,7 @@ def test_an_emptied_redis_loses_no_work_and_is_found_again(site, bell, redis):
     stop = threading.Event()
     sweeper = threading.Thread(
         target=sweep_forever,
-        args=(site.engine, bell, site.renders, site.settings, Attendance(), stop),
+        args=(site.engine, bell, site.blobs, site.renders, site.settings, Attendance(), stop),
     )
     sweeper.start()
     try:

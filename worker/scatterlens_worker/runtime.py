@@ -15,6 +15,7 @@ from scatterlens_models.session import Device, ModelSession
 from scatterlens_service import ledger
 from scatterlens_service.bell import open_bell
 from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.presence import being_present
 from scatterlens_service.settings import Settings
 from scatterlens_service.troubles import Troubles
 from scatterlens_worker.heartbeat import Heartbeat
@@ -51,10 +52,11 @@ class Runtime:
             self.bell = open_bell(settings.redis_url)
             self.models = ModelShelf(settings, self.engine, device, require_gpu)
             self._gradients: dict[str, GradientSession] = {}
+            opened.enter_context(being_present(settings.home, self.id))
             self.heartbeat = Heartbeat(
                 self.engine, self.report, settings.heartbeat_seconds, settings.lease_seconds
             )
-            opened.pop_all()  # whole: `close` lets it go
+            self._opened = opened.pop_all()  # whole: `close` lets it go
 
     @property
     def sessions(self) -> dict[str, ModelSession]:
@@ -93,7 +95,7 @@ class Runtime:
         """Say goodbye and let everything go."""
         self.heartbeat.close()
         self.models.close()
-        self.decoder.close()
+        self._opened.close()
         self.bell.close()
         self.engine.dispose()
 

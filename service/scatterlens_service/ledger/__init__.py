@@ -19,7 +19,7 @@ and ring the bell *after* it.
   `queue_render` (a picture that needs the pixels) `queue_render_anew`
 - working: `lease` `has_queued` `heartbeat` `complete` `complete_render` `fail` `crashed` `release`
   `abandon` `forget_worker`
-- watching over: `sweep` `has_expired` `queues_to_ring` `queue_status`
+- watching over: `sweep` `has_expired` `lose_workers` `renew_leases` `queues_to_ring` `queue_status`
   `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
 - searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
   `find_scan` `scan_timeline` `save_search` `list_searches` `delete_search`
@@ -66,6 +66,7 @@ from scatterlens_service.ledger.backlog import (
     count_troubled,
     queue_status,
 )
+from scatterlens_service.ledger.clock import read_clock
 from scatterlens_service.ledger.comparison import COMPARED, ComparisonRow, compare_models
 from scatterlens_service.ledger.deletion import (
     LabelledError,
@@ -91,12 +92,15 @@ from scatterlens_service.ledger.jobs import (
     complete_render,
     crashed,
     fail,
+    has_endless_leases,
     has_expired,
     has_queued,
     heartbeat,
     lease,
+    lose_workers,
     queues_to_ring,
     release,
+    renew_leases,
     sweep,
 )
 from scatterlens_service.ledger.keys import (
@@ -413,6 +417,7 @@ __all__ = [
     "get_model",
     "get_render",
     "get_run",
+    "has_endless_leases",
     "has_expired",
     "has_expired_sessions",
     "has_queued",
@@ -441,6 +446,7 @@ __all__ = [
     "list_scans",
     "list_searches",
     "list_tombstones",
+    "lose_workers",
     "metadata_history",
     "models_of",
     "newest_label",
@@ -467,6 +473,7 @@ __all__ = [
     "queue_status",
     "queues_to_ring",
     "read_again",
+    "read_clock",
     "read_owner",
     "reading",
     "record_use",
@@ -474,6 +481,7 @@ __all__ = [
     "release",
     "remember_request",
     "remove_raw",
+    "renew_leases",
     "replace_arrays",
     "request_reannotation",
     "retry_jobs",

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Double
+from sqlalchemy import Double, select
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
 
@@ -12,6 +13,11 @@ class Clock(FunctionElement[float]):
 
     type = Double()
     inherit_cache = True
+
+
+def read_clock(session: Session) -> float:
+    """Seconds since 1970 as the database reads them now."""
+    return session.scalars(select(Clock())).one()
 
 
 @compiles(Clock, "sqlite")

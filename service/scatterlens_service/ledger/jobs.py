@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scatterlens.schemas import State
 from scatterlens_service.ledger.clock import Clock
@@ -37,6 +37,7 @@ from scatterlens_service.ledger.tables import (
 MAX_LOST_LEASES = 3
 MAX_CRASHES = 2
 _FORGET_WORKER_SECONDS = 3600.0
+_CLOCK_SLACK_SECONDS = 1.0
 _TOLD = "annotate"
 """The kind of job whose end is an event: a picture that fails says nothing about its frame."""
 
@@ -52,7 +53,9 @@ def lease(
 ) -> list[LeasedJob]:
     """Take up to `limit` queued jobs on frames, oldest first, earlier queues before later ones.
 
-    With `versions`, only jobs for these model versions, and those that need no model.
+    A job whose lease was lost before is taken alone: if it ends its worker again, it is the only
+    one that is blamed. With `versions`, only jobs for these model versions, and those that need
+    no model.
     """
     jobs: list[LeasedJob] = []
     for queue in queues:
@@ -72,7 +75,7 @@ def _lease_from(
     versions: Collection[str] | None,
 ) -> list[LeasedJob]:
     wanted = (
-        select(Job.id)
+        select(Job.id, Job.lost_leases)
         .where(Job.state == State.QUEUED, Job.queue == queue)
         .order_by(Job.id)
         .limit(limit)
@@ -80,21 +83,27 @@ def _lease_from(
     )
     if versions is not None:
         wanted = wanted.where(_is_within(versions))
-    # A CTE, because PostgreSQL may run a plain sub-select more than once and lock too many.
-    chosen = wanted.cte("chosen")
-    leased = session.execute(
+    # Locked by a statement of its own: PostgreSQL may run a sub-select more than once.
+    ids: list[int] = []
+    for job_id, lost_leases in session.execute(wanted).all():
+        if lost_leases and ids:
+            break
+        ids.append(job_id)
+        if lost_leases:
+            break
+    if not ids:
+        return []
+    session.execute(
         update(Job)
-        .where(Job.id.in_(select(chosen.c.id)))
+        .where(Job.id.in_(ids))
         .values(
             state=State.LEASED,
             attempt=Job.attempt + 1,
             worker_id=worker_id,
             lease_until=Clock() + lease_seconds,
         )
-        .returning(Job.id)
         .execution_options(synchronize_session=False)
     )
-    ids = list(leased.scalars())
     rows = session.execute(
         select(Job, Frame.sha256, Frame.index)
         .join(Frame, Frame.id == Job.frame_id)
@@ -133,6 +142,11 @@ def has_queued(
     return session.scalar(row) is not None
 
 
+def _is_near(time: InstrumentedAttribute[float], seconds: float) -> ColumnElement[bool]:
+    """Condition: a time is no longer ago; nor further ahead, where the clock was set back."""
+    return time.between(Clock() - seconds, Clock() + seconds)
+
+
 def _is_within(versions: Collection[str]) -> ColumnElement[bool]:
     """Condition: a worker that holds these model versions can do the job."""
     return or_(Job.model_version.in_(list(versions)), Job.model_version.is_(None))
@@ -151,7 +165,7 @@ def heartbeat(
     session.flush()
     session.execute(update(Worker).where(Worker.id == seen.id).values(seen=Clock()))
     # Those that were killed never said goodbye.
-    session.execute(delete(Worker).where(Worker.seen < Clock() - _FORGET_WORKER_SECONDS))
+    session.execute(delete(Worker).where(~_is_near(Worker.seen, _FORGET_WORKER_SECONDS)))
     if not held:
         return 0
     prolonged = session.execute(
@@ -162,6 +176,40 @@ def heartbeat(
         .execution_options(synchronize_session=False)
     )
     return len(prolonged.all())
+
+
+def lose_workers(session: Session, worker_ids: Collection[str]) -> int:
+    """Workers have ended without a goodbye: the leases on frames that they held are over.
+
+    Returns how many those were; the next sweep returns them to the queue.
+    """
+    session.execute(delete(Worker).where(Worker.id.in_(worker_ids)))
+    over = session.execute(
+        update(Job)
+        .where(Job.state == State.LEASED, Job.worker_id.in_(worker_ids), Job.queue.in_(QUEUES))
+        .values(lease_until=0.0)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(over.all())
+
+
+def has_endless_leases(session: Session, lease_seconds: float) -> bool:
+    """Whether a lease reaches further than any may: the clock was set back since it was given."""
+    row = select(Job.id).where(
+        Job.state == State.LEASED, Job.lease_until > Clock() + lease_seconds + _CLOCK_SLACK_SECONDS
+    )
+    return session.scalar(row.limit(1)) is not None
+
+
+def renew_leases(session: Session, lease_seconds: float) -> None:
+    """The clock was set: every lease that was not given up lasts from now on as if given now."""
+    session.execute(
+        update(Job)
+        .where(Job.state == State.LEASED, Job.lease_until > 0.0)
+        .values(lease_until=Clock() + lease_seconds)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
@@ -331,7 +379,8 @@ def queues_to_ring(session: Session, older_than_seconds: float) -> list[str]:
 
     def is_forgotten(queue: str) -> bool:
         # The job with the lowest id is the oldest: one look at the index, however long the queue.
-        oldest = select(Job.queued < Clock() - older_than_seconds).where(
+        # One that was queued in the future was queued before the clock was set back.
+        oldest = select(~_is_near(Job.queued, older_than_seconds)).where(
             Job.state == State.QUEUED, Job.queue == queue
         )
         return bool(session.scalar(oldest.order_by(Job.id).limit(1)))

@@ -16,7 +16,8 @@ def seen_workers(
     rows = session.execute(
         select(Worker, ago)
         .where(true() if role is None else Worker.role == role)
-        .where(Worker.seen > Clock() - seen_within_seconds)
+        # Further ahead: seen before the clock was set back.
+        .where(Worker.seen.between(Clock() - seen_within_seconds, Clock() + seen_within_seconds))
         .order_by(Worker.id)
     )
     return tuple(

@@ -22,6 +22,8 @@ def quarantine(service: Service) -> None:
     for number in range(3):
         with ledger.writing(engine) as session:
             assert ledger.lease(session, f"gone-{number}", 100, 60.0)
+            while ledger.lease(session, f"gone-{number}", 100, 60.0):
+                pass  # one that was lost before is taken alone
         with ledger.writing(engine) as session:
             session.execute(text("UPDATE jobs SET lease_until = 1 WHERE state = 'leased'"))
             ledger.sweep(session)
