@@ -52,7 +52,7 @@ def label(engine, number: int) -> None:
         key = ledger.create_key(session, f"ada{number}", role="admin")
         author = ledger.authenticate(session, key)
         ledger.submit(session, [frame], ledger.Sender(), [AAM])
-        ledger.put_labels(session, frame.id, author, {"ring": ledger.Judgement("present")})
+        ledger.put_labels(session, frame.id, "", author, {"ring": ledger.Judgement("present")})
 
 
 def test_a_run_is_asked_for_once_and_taken_by_one_trainer_and_no_annotating_worker(engine):

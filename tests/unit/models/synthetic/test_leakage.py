@@ -190,11 +190,10 @@ def made_up(monkeypatch, rng):
                 masks=rng.random(257).astype(np.float32),
             )
 
-    commands = "scatterlens_models.synthetic.commands"
-    monkeypatch.setattr(f"{commands}.survey", survey)
-    monkeypatch.setattr(f"{commands}.leaks", partial(leakage.leaks, shuffles=3))
-    monkeypatch.setattr(f"{commands}.mask_probe", partial(leakage.mask_probe, resamples=5))
-    monkeypatch.setattr(f"{commands}._console._width", 200)
+    monkeypatch.setattr(leakage, "survey", survey)
+    monkeypatch.setattr(leakage, "leaks", partial(leakage.leaks, shuffles=3))
+    monkeypatch.setattr(leakage, "mask_probe", partial(leakage.mask_probe, resamples=5))
+    monkeypatch.setattr("scatterlens_models.synthetic.commands._console._width", 200)
 
 
 def test_the_command_prints_both_measures(made_up):
