@@ -10,7 +10,6 @@ from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from scatterlens_models.decoding import DecodeChild
 from scatterlens_service import browser, errors, ledger
 from scatterlens_service.access_log import AccessLog
 from scatterlens_service.admission import Admission
@@ -60,6 +59,7 @@ from scatterlens_service.sweeping import sweep_forever
 from scatterlens_service.troubles import Troubles
 from scatterlens_service.understanding import refuse_unknown
 from scatterlens_service.upgrading import keep_default
+from scatterlens_service.vetting import Vetting
 
 _log = logging.getLogger(__name__)
 
@@ -118,8 +118,7 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
 @asynccontextmanager
 async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
-        # First of all: the child must not inherit threads or connections of what follows.
-        probe = stack.enter_context(DecodeChild())
+        vetting = stack.enter_context(Vetting())
         engine = ledger.open_engine(settings.database)
         stack.callback(engine.dispose)
         await run_in_threadpool(migrate_engine, engine)
@@ -156,7 +155,7 @@ async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncI
             blobs=blobs,
             renders=renders,
             bell=bell,
-            probe=probe,
+            vetting=vetting,
             shelf=shelf,
             feed=feed,
             maps=StoredMaps(blobs),

@@ -139,7 +139,7 @@ def _vet(gateway: Gateway, intake: Intake, file: ReceivedFile) -> list[ledger.Ne
             f"The client announced sha256 {file.expected_sha256}, received was {spool.sha256}.",
             "Send the file again; if it differs again, read it anew from its disk.",
         )
-    probe = _probe(gateway, spool)
+    probe = _probe(gateway, intake.caller.key_id, spool)
     frames = [
         ledger.NewFrame(spool.sha256, spool.size, probe.format, file.filename, index)
         for index in _indices(gateway, intake.selection, probe.frames)
@@ -147,10 +147,10 @@ def _vet(gateway: Gateway, intake: Intake, file: ReceivedFile) -> list[ledger.Ne
     return number_frames(frames, intake.metadata.frame_number)
 
 
-def _probe(gateway: Gateway, spool: Spool) -> Probe:
+def _probe(gateway: Gateway, key_id: str, spool: Spool) -> Probe:
     spool.flush()
     try:
-        return gateway.probe.probe(spool.path)
+        return gateway.vetting.probe(key_id, spool.path)
     except DecodeCrashed:
         # The worker, which looks at it again, gives the verdict.
         return Probe(format="unknown", shape=(), frames=1)

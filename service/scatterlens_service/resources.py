@@ -5,7 +5,6 @@ from typing import TypedDict
 
 from sqlalchemy import Engine
 
-from scatterlens_models.decoding import DecodeChild
 from scatterlens_service.admission import Admission
 from scatterlens_service.attendance import Attendance
 from scatterlens_service.bell import Bell
@@ -16,6 +15,7 @@ from scatterlens_service.maps import StoredMaps
 from scatterlens_service.settings import Settings
 from scatterlens_service.similar import SimilarFrames
 from scatterlens_service.troubles import Troubles
+from scatterlens_service.vetting import Vetting
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Gateway:
     renders: BlobFolder
     """What workers drew: a cache."""
     bell: Bell
-    probe: DecodeChild
-    """Vets files before they are taken; holds no pixels."""
+    vetting: Vetting
+    """Looks into files before they are taken; holds no pixels."""
     shelf: Shelf
     feed: EventFeed
     maps: StoredMaps
