@@ -11,6 +11,7 @@ from scatterlens_service.blobs import BlobFolder
 from support import browsing, pictures
 from support.bundles import make_bundle
 from support.gateway import npy
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -73,10 +74,10 @@ def bright_attribute(service: browsing.Site, frame: str) -> tuple[str, np.ndarra
 
 def test_they_are_offered_of_the_chosen_attribute_where_the_model_has_them(page, service):
     open_frame(page, service, send(service, 1), "&map=attribute:ring")
-    assert choices(page) == [f"{title}: Ring" for title in METHODS.values()]
+    wait_until(lambda: choices(page) == [f"{title}: Ring" for title in METHODS.values()])
     page.get_by_label("Model", exact=True).select_option(version(service, "linear"))
     expect(overlay(page)).to_have_value("attribute:ring")
-    assert choices(page) == []
+    wait_until(lambda: choices(page) == [])
 
 
 def test_one_that_is_being_computed_says_so_until_it_lies_on_the_frame(page, service):
