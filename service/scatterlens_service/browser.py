@@ -24,7 +24,17 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(
+        f"{feature}=()"
+        for feature in (
+            *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+            *("magnetometer", "microphone", "midi", "payment", "serial", "usb"),
+        )
+    ),
 }
+_HTTPS_ONLY = "max-age=31536000"
+"""For a year; of other names below this one nothing is known."""
 router = APIRouter(include_in_schema=False)
 
 
@@ -81,6 +91,9 @@ class GuardHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                # The server has read `X-Forwarded-Proto` where it trusts the proxy.
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", _HTTPS_ONLY)
             await send(message)
 
         await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)

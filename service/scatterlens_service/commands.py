@@ -208,12 +208,13 @@ def _start_key(settings: Settings, url: str) -> str:
             holder = None if key is None else ledger.authenticate(session, key)
             if key is None or holder is None or holder.role != "admin":
                 earlier = [row.id for row in ledger.list_keys(session) if row.name == _START_KEY]
-                for key_id in earlier:
-                    ledger.revoke_key(session, key_id)
                 # Who starts the service is the same person as before.
                 key = ledger.create_key(
                     session, _START_KEY, role="admin", continues=earlier[-1] if earlier else None
                 )
+                # Only now: one of them may be the last admin.
+                for key_id in earlier:
+                    ledger.revoke_key(session, key_id)
     finally:
         engine.dispose()
     write_connection(settings.home, Connection(url, key))
@@ -342,5 +343,15 @@ def revoke_key(
                 soft_wrap=True,
             )
             raise typer.Exit(1)
-        ledger.revoke_key(session, valid[0].id)
+        try:
+            ledger.revoke_key(session, valid[0].id)
+        except ledger.LastAdminError as error:
+            errors.print(
+                Text.assemble(
+                    (f"{valid[0].id} ({valid[0].name}) was not revoked:", "red"),
+                    f" {error}. First make another: `scatterlens keys create --role admin`.",
+                ),
+                soft_wrap=True,
+            )
+            raise typer.Exit(1) from None
     console.print(f"Revoked {valid[0].id} ({valid[0].name}).", soft_wrap=True)

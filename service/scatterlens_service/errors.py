@@ -42,6 +42,7 @@ from scatterlens_service.ledger import (
     FrameTakenError,
     IdempotencyConflictError,
     LabelledError,
+    LastAdminError,
     SearchExistsError,
 )
 from scatterlens_service.methods import allowed_methods
@@ -222,6 +223,12 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
         "search_exists",
         "The name is taken",
         "Choose another name, or delete that search first.",
+    ),
+    LastAdminError: (
+        409,
+        "last_admin",
+        "The last admin stays",
+        "Make another key of the role admin that is bound to nothing, then revoke this one.",
     ),
     BadKeyError: (422, "bad_key", "The key cannot be made", "Ask for one that can."),
     IdempotencyConflictError: (

@@ -42,12 +42,14 @@ class ClockWatch:
         return before is not None and abs(self._ahead - before) > _STEP_SECONDS
 
 
-def sweep_once(engine: Engine, bell: Bell, settings: Settings, watch: ClockWatch) -> None:
+def sweep_once(
+    engine: Engine, bell: Bell, settings: Settings, watch: ClockWatch | None = None
+) -> None:
     """Return expired leases, queue old frames, ring for jobs that wait, train where due.
 
     Any number of processes may do it at the same time.
     """
-    _hold_by_time_that_passed(engine, settings, watch)
+    _hold_by_time_that_passed(engine, settings, watch or ClockWatch())
     departed = find_departed(settings.home)
     if departed:
         with ledger.writing(engine) as session:

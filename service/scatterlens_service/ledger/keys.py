@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from scatterlens.schemas import Scope
@@ -31,6 +31,10 @@ DEFAULT_DAYS = 90.0
 
 class BadKeyError(ValueError):
     """A key cannot be made as asked; the message says what is possible."""
+
+
+class LastAdminError(ValueError):
+    """The last key of an admin stays: make another first, then revoke this one."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,22 @@ def get_key(session: Session, key_id: str) -> KeyRow | None:
 
 
 def revoke_key(session: Session, key_id: str) -> bool:
-    """End a key and its sessions now; False if there is none such or it was revoked before."""
+    """End a key and its sessions now; False if there is none such or it was revoked before.
+
+    Raises:
+        LastAdminError: without it nobody could make keys any more.
+    """
+    # Held: of two admins who revoke each other at once, one stays.
+    admins = select(Key).where(
+        Key.role == "admin",
+        Key.revoked.is_(None),
+        Key.proposal.is_(None),
+        Key.beamline.is_(None),
+        or_(Key.expires.is_(None), Key.expires > Clock()),
+    )
+    held = session.scalars(admins.order_by(Key.id).with_for_update())
+    if [key.id for key in held if "admin" in key.scopes] == [key_id]:
+        raise LastAdminError("it is the last valid key of an admin who is bound to nothing")
     revoked = session.execute(
         update(Key)
         .where(Key.id == key_id, Key.revoked.is_(None))

@@ -42,9 +42,12 @@ def create_key(response: Response, gateway: GatewayDep, _caller: Admin, wanted: 
     return to_new_key(row, key)
 
 
-@router.post("/{key_id}/revoke", responses=problem_responses(401, 403, 404, 422, 500, 503))
+@router.post("/{key_id}/revoke", responses=problem_responses(401, 403, 404, 409, 422, 500, 503))
 def revoke_key(gateway: GatewayDep, _caller: Admin, key_id: KeyId) -> KeyInfo:
-    """End a key and its sessions now; one that was revoked before stays so."""
+    """End a key and its sessions now; one that was revoked before stays so.
+
+    The last one of an admin cannot be ended: nobody could make keys any more.
+    """
     with ledger.writing(gateway.engine) as session:
         ledger.revoke_key(session, key_id)
         row = ledger.get_key(session, key_id)

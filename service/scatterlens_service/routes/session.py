@@ -18,13 +18,17 @@ def log_in(
 ) -> SessionInfo:
     """Log in with a key: the answer sets a cookie, which does from now on what the key would.
 
-    The cookie cannot be read by scripts and is not sent by pages of other sites.
+    The cookie cannot be read by scripts and is not sent by pages of other sites. A session that
+    the same browser had before ends.
     """
     seconds = gateway.settings.session_hours * 3600
     with ledger.writing(gateway.engine) as session:
         holder = ledger.authenticate(session, sent.key, hold=True)
         if holder is None:
             raise refuse_key()
+        before = request.cookies.get(COOKIE)
+        if before is not None:
+            ledger.end_session_of(session, before)
         token = ledger.open_session(session, holder, seconds)
         caller = ledger.find_session(session, token)
     if caller is None:

@@ -85,6 +85,7 @@ def cpu_seconds(pid: int) -> float:
 
 def test_a_revoked_start_key_is_replaced(home):
     with serving(home) as (_, _, first):
+        assert run_keys(home, "create", "--name", "x", "--role", "admin").exit_code == 0
         assert run_keys(home, "revoke", first.split("_")[1]).exit_code == 0
     with serving(home) as (_, url, second):
         assert second != first
@@ -138,6 +139,22 @@ def test_keys_are_made_listed_and_revoked(tmp_path):
     key_id = key.split("_")[1]
     assert run_keys(tmp_path, "revoke", key_id).exit_code == 0
     assert run_keys(tmp_path, "revoke", key_id).exit_code == 1
+
+
+def test_the_last_admin_cannot_be_revoked_and_is_told_what_to_do(tmp_path):
+    migrate(Settings(home=tmp_path).database)
+
+    def make(*options: str) -> str:
+        made = run_keys(tmp_path, "create", "--name", "a", "--role", "admin", *options)
+        return made.stdout.strip().splitlines()[-1].split("_")[1]
+
+    first, _bound = make(), make("--proposal", "P1")
+    refused = run_keys(tmp_path, "revoke", first)
+    assert refused.exit_code == 1
+    assert "keys create --role admin" in refused.stderr
+    second = make()
+    assert run_keys(tmp_path, "revoke", first).exit_code == 0
+    assert run_keys(tmp_path, "revoke", second).exit_code == 1
 
 
 def test_a_key_that_cannot_be_is_refused_with_what_can(tmp_path):

@@ -5,6 +5,7 @@ import re
 import socket
 from contextlib import closing
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -134,3 +135,17 @@ def test_the_probes_refuse_what_they_do_not_know_as_they_declare(make_settings):
     with TestClient(create_app(make_settings())) as http:
         assert_refused(http.get("/health/live?verbose=1"), 422, "unknown_parameter")
         assert http.head("/health/live").status_code == 200
+
+
+def test_browsers_are_told_to_keep_to_what_the_pages_need(live):
+    """By https, that is by a proxy that says so, also to come back by https alone."""
+    for path in ("/", "/api/v1/frames", "/nowhere"):
+        plain = httpx2.get(f"{live}{path}").headers
+        assert "camera=()" in plain["permissions-policy"]
+        assert plain["cross-origin-opener-policy"] == "same-origin"
+        assert plain["x-content-type-options"] == "nosniff"
+        assert plain["referrer-policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in plain["content-security-policy"]
+        assert "strict-transport-security" not in plain
+        safe = httpx2.get(f"{live}{path}", headers={"X-Forwarded-Proto": "https"}).headers
+        assert safe["strict-transport-security"] == "max-age=31536000"

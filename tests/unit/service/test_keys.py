@@ -63,6 +63,20 @@ def test_a_key_that_cannot_be_is_refused_and_not_made(admin, wanted, type_):
     assert len(admin("get", "keys").json()["items"]) == before
 
 
+def test_the_last_admin_cannot_be_revoked(service, admin):
+    """Keys that are bound, or have fewer scopes, are none of an admin who could go on."""
+    (mine,) = [key["id"] for key in admin("get", "keys").json()["items"]]
+    for fewer in ({"proposal": "P1"}, {"beamline": "B1"}, {"scopes": ["results:read"]}):
+        admin("post", "keys", json={"name": "x", "role": "admin", **fewer})
+    answer = admin("post", f"keys/{mine}/revoke")
+    assert (answer.status_code, answer.json()["type"]) == (409, "last_admin")
+    assert "role admin" in answer.json()["remedy"]
+    made = admin("post", "keys", json={"name": "y", "role": "admin"}).json()
+    assert admin("post", f"keys/{mine}/revoke").status_code == 200
+    answer = admin("post", f"keys/{made['id']}/revoke", headers=header(made["key"]))
+    assert answer.status_code == 409
+
+
 def test_a_key_that_is_not_there_cannot_be_revoked(admin):
     assert admin("post", "keys/000000000000/revoke").json()["type"] == "unknown_key"
     for key_id in ("%00", "x" * 100):

@@ -92,6 +92,23 @@ def test_a_wrong_key_logs_nobody_in(browser, service):
     assert browser.get(SESSION).status_code == 401
 
 
+def test_a_new_login_of_a_browser_ends_the_session_it_had(browser, other, service):
+    log_in(browser, service)
+    before = browser.cookies[COOKIE]
+    log_in(other, service)
+    refused = browser.post(SESSION, json={"key": "sl_0_0"})
+    assert refused.status_code == 401
+    assert browser.get(SESSION).status_code == 200  # a login that fails changes nothing
+    log_in(browser, service)
+    after = browser.cookies[COOKIE]
+    for client in (browser, other):
+        assert client.get(SESSION).status_code == 200
+    browser.cookies.clear()
+    for token, status in ((before, 401), (after, 200)):
+        answer = browser.get(SESSION, headers={"Cookie": f"{COOKIE}={token}"})
+        assert answer.status_code == status
+
+
 def test_logging_out_ends_the_session_and_no_other(browser, other, service):
     csrf = log_in(browser, service)
     token = browser.cookies[COOKIE]

@@ -958,7 +958,8 @@ export interface paths {
          * Log In
          * @description Log in with a key: the answer sets a cookie, which does from now on what the key would.
          *
-         *     The cookie cannot be read by scripts and is not sent by pages of other sites.
+         *     The cookie cannot be read by scripts and is not sent by pages of other sites. A session that
+         *     the same browser had before ends.
          */
         post: operations["log_in_api_v1_session_post"];
         /**
@@ -1007,6 +1008,8 @@ export interface paths {
         /**
          * Revoke Key
          * @description End a key and its sessions now; one that was revoked before stays so.
+         *
+         *     The last one of an admin cannot be ended: nobody could make keys any more.
          */
         post: operations["revoke_key_api_v1_keys__key_id__revoke_post"];
         delete?: never;
@@ -8411,6 +8414,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
