@@ -48,6 +48,7 @@ def environment(service: Site, place: Path) -> dict[str, str]:
         "SCATTERLENS_URL": service.url,
         "SCATTERLENS_KEY": service.key,
         "KEY": service.key,
+        "PYTHONPATH": str(REPOSITORY / "tests"),
         "MPLBACKEND": "Agg",
         "HOME": str(place),
         "COLUMNS": "120",
