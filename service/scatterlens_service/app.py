@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
+from scatterlens_models.decoding import DecodeLimits
 from scatterlens_service import browser, errors, ledger
 from scatterlens_service.access_log import AccessLog
 from scatterlens_service.admission import Admission
@@ -118,7 +119,9 @@ def create_app(settings: Settings, stopping: threading.Event | None = None) -> F
 @asynccontextmanager
 async def _open_gateway(settings: Settings, stopping: threading.Event) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
-        vetting = stack.enter_context(Vetting())
+        vetting = stack.enter_context(
+            Vetting(DecodeLimits(whole_confinement=settings.require_confinement))
+        )
         engine = ledger.open_engine(settings.database)
         stack.callback(engine.dispose)
         await run_in_threadpool(migrate_engine, engine)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from scatterlens.cli.listing import AsJson, print_json_lines, print_list
 from scatterlens.connection import FILE_NAME, Connection, read_connection, write_connection
 from scatterlens_models.bundle import BundleError
+from scatterlens_models.decoding import ConfinementError, require_confinement
 from scatterlens_service import ledger
 from scatterlens_service.app import create_app
 from scatterlens_service.bundles import read_configured
@@ -81,6 +82,8 @@ def serve(
     with ExitStack() as stack:
         try:
             require_whole(settings)
+            if settings.require_confinement:
+                require_confinement()
             # Before anything is read or written: whoever comes second leaves no trace.
             held = stack.enter_context(holding_home(settings, alone=_is_alone(settings, worker)))
             mend_rights(settings)
@@ -89,7 +92,7 @@ def serve(
                 promoted = ledger.PRODUCTION in ledger.get_aliases(session)
             read_configured(settings, promoted=promoted)
             listener = _listen(host, port)
-        except (BundleError, HomeError, PortError) as error:
+        except (BundleError, ConfinementError, HomeError, PortError) as error:
             errors.print(
                 Text.assemble(("The service cannot start:", "red"), f" {error}"), soft_wrap=True
             )

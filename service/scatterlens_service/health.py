@@ -1,5 +1,6 @@
 """What is wrong with the service, in words for whoever runs it."""
 
+from scatterlens_models.decoding import missing_confinement
 from scatterlens_service import ledger
 from scatterlens_service.errors import ProblemError
 from scatterlens_service.resources import Gateway
@@ -11,6 +12,12 @@ _PROVIDER_OF = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 def find_problems(gateway: Gateway, status: ledger.QueueStatus) -> list[str]:
     """Of workers, queue, models and disk; empty while all is well."""
     problems = [*_problems(status), *gateway.catalogue.problems]
+    missing = missing_confinement()
+    if missing:
+        problems.append(
+            f"Files are decoded less confined than they should be: the kernel of the gateway has"
+            f" no {' and no '.join(missing)}."
+        )
     try:
         gateway.admission.check()
     except ProblemError as refusal:

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     """Bytes of pixels, profiles and gradient maps beyond which those that nobody used for longest
     are removed; they are computed anew when they are asked for."""
 
+    require_confinement: bool = False
+    """Decode nothing where the kernel lacks Landlock or seccomp; else health says what it lacks."""
+
     retain_raw_days: float = Field(default=0.0, ge=0)
     """Days after which the file of a frame that nobody labelled is removed; 0 = never."""
     retain_preview_days: float = Field(default=0.0, ge=0)

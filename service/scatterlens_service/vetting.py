@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from scatterlens_models.decoding import DecodeChild, Probe
+from scatterlens_models.decoding import DecodeChild, DecodeLimits, Probe
 from scatterlens_service.errors import BusyError
 
 _CHILDREN = 4
@@ -26,13 +26,14 @@ _PATIENCE_SECONDS = 5.0
 class Vetting:
     """Owns the children; any number of threads may ask."""
 
-    def __init__(self, children: int = _CHILDREN) -> None:
+    def __init__(self, limits: DecodeLimits | None = None, children: int = _CHILDREN) -> None:
+        self._limits = limits
         self._stack = ExitStack()
         self._changed = threading.Condition()
         self._unstarted = children - 1
         # Each file is waited for by its key alone, and each key by one file at a time: so whoever
         # comes first among keys is next, however many files another key sends.
-        self._idle = [self._stack.enter_context(DecodeChild())]
+        self._idle = [self._stack.enter_context(DecodeChild(limits))]
         self._waiting: defaultdict[str, int] = defaultdict(int)
         self._turns: dict[str, threading.Lock] = {}
 
@@ -82,7 +83,7 @@ class Vetting:
         with self._changed:
             if not self._idle and self._unstarted:
                 self._unstarted -= 1
-                self._idle.append(self._stack.enter_context(DecodeChild()))
+                self._idle.append(self._stack.enter_context(DecodeChild(self._limits)))
             # As long as it takes: a look has its own limit, and who waits here is not to blame.
             self._changed.wait_for(lambda: self._idle)
             child = self._idle.pop()

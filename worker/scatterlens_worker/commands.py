@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from scatterlens_models.bundle import BundleError
+from scatterlens_models.decoding import ConfinementError
 from scatterlens_models.session import DeviceError
 from scatterlens_service import ledger
 from scatterlens_service.homes import (
@@ -50,7 +51,7 @@ def worker(
     try:
         _open_home(settings)
         runtime = Runtime(settings, device, require_gpu)
-    except (BundleError, DeviceError, HomeError) as error:
+    except (BundleError, ConfinementError, DeviceError, HomeError) as error:
         Console(markup=False, stderr=True).print(
             Text.assemble(("The worker cannot start:", "red"), f" {error}")
         )

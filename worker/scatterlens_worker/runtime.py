@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from scatterlens_models.decoding import DecodeChild
+from scatterlens_models.decoding import DecodeChild, DecodeLimits
 from scatterlens_models.gradients import GradientSession
 from scatterlens_models.session import Device, ModelSession
 from scatterlens_service import ledger
@@ -45,7 +45,9 @@ class Runtime:
         """Set: finish what is begun, take nothing new."""
         with ExitStack() as opened:
             # First of all: the child must not inherit threads or connections of what follows.
-            self.decoder = opened.enter_context(DecodeChild())
+            self.decoder = opened.enter_context(
+                DecodeChild(DecodeLimits(whole_confinement=settings.require_confinement))
+            )
             self.engine = ledger.open_engine(settings.database)
             self.blobs = BlobFolder(settings.blob_folder)
             self.renders = BlobFolder(settings.render_folder)

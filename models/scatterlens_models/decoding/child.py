@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from scatterlens_models.decoding.limits import DecodeLimits
 from scatterlens_models.decoding.pixels import PixelMemory
+from scatterlens_models.decoding.sandbox import require_confinement
 from scatterlens_models.decoding.verdicts import DecodeCrashed, FrameRejected, Probe
 from scatterlens_models.frame import Frame
 from scatterlens_models.geometry import Geometry
@@ -35,6 +36,8 @@ class DecodeChild:
 
     def __init__(self, limits: DecodeLimits | None = None) -> None:
         self.limits = limits or DecodeLimits()
+        if self.limits.whole_confinement:
+            require_confinement()
         self._lock = threading.Lock()
         self._closed = False
         self._pixels = PixelMemory(self.limits.pixels)

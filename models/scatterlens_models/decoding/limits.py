@@ -25,3 +25,5 @@ class DecodeLimits:
     cpu_s: int = 5
     memory_bytes: int = 3 * GIB
     """Address space of the process that decodes."""
+    whole_confinement: bool = False
+    """Decode nothing where the kernel lacks a means to confine the process that does."""

@@ -7,6 +7,7 @@ import resource
 import struct
 
 from scatterlens_models.decoding.limits import DecodeLimits
+from scatterlens_models.decoding.seccomp import can_deny_calls, deny_calls
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -21,16 +22,38 @@ _SCOPE_BITS = 0b11  # abstract sockets and signals beyond the process, since ver
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class ConfinementError(OSError):
+    """This machine cannot confine what decodes, and no less is allowed."""
+
+
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send this process a signal when its parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
-def confine(limits: DecodeLimits) -> None:
-    """Limit memory, time and rights of this process for good.
+def missing_confinement() -> tuple[str, ...]:
+    """What this machine lacks to confine a process that decodes wholly; asking changes nothing."""
+    version = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION_FLAG)
+    missing = {"Landlock": version < 1, "seccomp": not can_deny_calls()}
+    return tuple(name for name, lacks in missing.items() if lacks)
 
-    No new files, processes or core dumps; and where the kernel has Landlock (5.13 and later) no
-    file can be opened and no TCP connection made. File descriptors that are open stay usable.
+
+def require_confinement() -> None:
+    """Raise `ConfinementError` where this machine lacks a means to confine."""
+    missing = missing_confinement()
+    if missing:
+        raise ConfinementError(
+            f"files cannot be decoded safely: this kernel has no {' and no '.join(missing)};"
+            " use one that has, or allow less by SCATTERLENS_REQUIRE_CONFINEMENT=false"
+        )
+
+
+def confine(limits: DecodeLimits) -> bool:
+    """Limit memory, time and rights of this process for good; False where not all of it can be.
+
+    No new files, processes or core dumps; where the kernel has Landlock (5.13 and later) no file
+    can be opened and no TCP connection made, and where it has seccomp no file, socket or program
+    either, nor another process be touched. File descriptors that are open stay usable.
     """
     for what, soft, hard in (
         (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
@@ -46,7 +69,7 @@ def confine(limits: DecodeLimits) -> None:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(what, (soft, hard))
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    give_up_files_and_network()
+    return all([give_up_files_and_network(), deny_calls()])
 
 
 def give_up_files_and_network() -> bool:

@@ -124,7 +124,8 @@ def _child(request: dict, descriptors: list[int], report: int) -> None:
         gc.disable()
         limits = DecodeLimits(**request["limits"])
         source, pixels = descriptors
-        confine(limits)
+        if not confine(limits) and limits.whole_confinement:
+            os._exit(1)
         data = os.pread(source, os.fstat(source).st_size, 0)
         try:
             if request["operation"] == "probe":

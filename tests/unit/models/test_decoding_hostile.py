@@ -19,7 +19,14 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from scatterlens_models.decoding import DecodeChild, DecodeCrashed, DecodeLimits, FrameRejected
+from scatterlens_models.decoding import (
+    ConfinementError,
+    DecodeChild,
+    DecodeCrashed,
+    DecodeLimits,
+    FrameRejected,
+    missing_confinement,
+)
 from scatterlens_models.decoding.sandbox import give_up_files_and_network
 from support.detector_files import COUNTS, cbf, edf, hdf5, npy, picture, smv, spe, tiff
 
@@ -549,6 +556,47 @@ def test_without_landlock_the_limits_still_hold(monkeypatch):
 
     monkeypatch.setattr(sandbox, "_LANDLOCK_CREATE_RULESET", 999_999)
     assert give_up_files_and_network() is False
+
+
+def test_without_landlock_files_sockets_and_programs_are_denied_all_the_same(tmp_path):
+    if "seccomp" in missing_confinement():
+        pytest.skip("this kernel filters no calls")
+    secret = canary(tmp_path)
+    attempts = (
+        f"open({str(secret)!r}, 'rb')",
+        f"open({str(tmp_path / 'new')!r}, 'wb')",
+        f"os.unlink({str(secret)!r})",
+        f"os.rename({str(secret)!r}, {str(secret) + 'x'!r})",
+        "socket.socket()",
+        "socket.socket(socket.AF_UNIX)",
+        "os.execv('/bin/true', ['true'])",
+        "os.kill(os.getppid(), 0)",
+    )
+    code = "".join(
+        f"try:\n    {attempt}\nexcept PermissionError:\n    print('denied', flush=True)\n"
+        for attempt in attempts
+    )
+    program = (
+        "from scatterlens_models.decoding import sandbox, DecodeLimits\n"
+        "import os, socket\n"
+        "sandbox._LANDLOCK_CREATE_RULESET = 999_999\n"
+        f"assert not sandbox.confine(DecodeLimits())\n{code}"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert ended.stdout.split() == ["denied"] * len(attempts), ended.stderr
+    assert secret.exists()
+
+
+def test_a_machine_that_cannot_confine_is_told_of_and_refused_where_that_is_asked(monkeypatch):
+    from scatterlens_models.decoding import sandbox
+
+    assert DecodeLimits().whole_confinement is False
+    monkeypatch.setattr(sandbox, "_LANDLOCK_CREATE_RULESET", 999_999)
+    assert "Landlock" in missing_confinement()
+    with pytest.raises(ConfinementError, match="no Landlock"):
+        DecodeChild(DecodeLimits(whole_confinement=True))
 
 
 def test_what_a_reader_prints_or_raises_never_reaches_the_verdict(child, tmp_path, capfd):

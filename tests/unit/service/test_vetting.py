@@ -5,7 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scatterlens_models.decoding import DecodeChild
+from scatterlens_models.decoding import (
+    ConfinementError,
+    DecodeChild,
+    missing_confinement,
+    sandbox,
+)
 from scatterlens_service.errors import BusyError
 from scatterlens_service.vetting import Vetting
 from support.gateway import picture
@@ -62,3 +67,14 @@ def test_a_key_has_its_turns_back_after_a_refused_file(tmp_path):
             with pytest.raises(FileNotFoundError):
                 vetting.probe("k", tmp_path / "absent")
             assert vetting.probe("k", tmp_path / "usual").frames == 1
+
+
+def test_health_says_where_files_are_decoded_less_confined(open_service, monkeypatch):
+    service = open_service()
+    said = "\n".join(service.get("health").json()["problems"])
+    assert ("confined" in said) == bool(missing_confinement())
+    # An unknown system call answers like an old kernel.
+    monkeypatch.setattr(sandbox, "_LANDLOCK_CREATE_RULESET", 999_999)
+    assert any("no Landlock" in one for one in service.get("health").json()["problems"])
+    with pytest.raises(ConfinementError):
+        open_service(require_confinement=True)
