@@ -176,6 +176,8 @@ def test_what_a_page_tells_to_do_can_be_done(page, service, place, record_proper
                 reason = block.not_run or "slow: `make docs-test` runs it"
                 print(f"{page.name}:{block.line} not run: {reason}")
                 continue
+            for command, reason in block.left_out:
+                print(f"{page.name}:{block.line} not run: `{command}`: {reason}")
             run_block(block, python, variables, place)
             ran += 1
     finally:

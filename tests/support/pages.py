@@ -8,6 +8,7 @@ A reader does not see the marks, which are comments before a block:
     <!-- test: before: mkdir data -->         a command of the shell that comes first
     <!-- test: until: is ready -->            it goes on for ever: ended once it says so
     <!-- test: replace: RUN => run-123 -->    what stands for something of the reader's own
+    <!-- test: leave out: make run => why --> one command of the block is not run, and why
 """
 
 import re
@@ -19,7 +20,7 @@ _FENCE = re.compile(
     r"(?P<marks>(?:^<!-- test: [^\n]*-->\n+)*)^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S
 )
 _MARK = re.compile(r"^<!-- test: (?P<word>[a-z ]+?)(?:: (?P<value>.*?))? -->$", re.M)
-_WORDS = ("not run", "slow", "file", "before", "until", "replace")
+_WORDS = ("not run", "slow", "file", "before", "until", "replace", "leave out")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,17 @@ class Block:
             assert arrow, told
             assert shown in text, f"{shown!r} is not in the block of line {self.line}"
             text = text.replace(shown, meant)
+        for command, _ in self.left_out:
+            assert command in text, f"{command!r} is not in the block of line {self.line}"
+            text = text.replace(command, f": {command}")
         return text
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Commands that are not run, and why."""
+        found = [told.partition(" => ") for told in self.marks.get("leave out", ())]
+        assert all(reason for _, _, reason in found)
+        return [(command, reason) for command, _, reason in found]
 
 
 def pages() -> list[Path]:
