@@ -38,6 +38,7 @@ from scatterlens_service.homes import (
     require_tables,
     require_whole,
 )
+from scatterlens_service.memory import keep_little
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
@@ -78,6 +79,7 @@ def serve(
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     be_private()
+    keep_little()
     settings = find_settings(home)
     with ExitStack() as stack:
         try:
