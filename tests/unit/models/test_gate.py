@@ -174,14 +174,17 @@ def test_two_bundles_are_measured_on_the_test_frames_of_a_dataset(tmp_path, data
     verdict = run_gate(second, first, None, [dataset])
     assert verdict.frames == (("real/test", 12, 12),)
     assert {check.attribute for check in verdict.checks} == {None, *first.vocabulary.ids[:2]}
-    same = run_gate(first, first, None, [dataset])
-    assert same.passed
+    # The same network under another name is another version, and no worse.
+    twin = make_bundle(tmp_path, "twin", seed=0)
+    assert run_gate(twin, first, None, [dataset]).passed
+    with pytest.raises(NoGateError, match="is production itself"):
+        run_gate(first, first, None, [dataset])
 
 
 def test_the_gate_says_what_it_lacks(tmp_path, dataset):
     bundle = make_bundle(tmp_path, "model")
     with pytest.raises(NoGateError, match="SCATTERLENS_GATE_SHARDS"):
-        run_gate(bundle, bundle, None)
+        run_gate(make_bundle(tmp_path, "twin"), bundle, None)
     other = make_bundle(tmp_path, "other", vocabulary_name="experimental20")
     with pytest.raises(NoGateError, match="cannot be compared"):
         run_gate(other, bundle, None, [dataset])
@@ -189,11 +192,11 @@ def test_the_gate_says_what_it_lacks(tmp_path, dataset):
 
 def test_the_command_prints_a_table_and_writes_the_report(tmp_path, dataset):
     bundle = make_bundle(tmp_path, "model")
-    report = tmp_path / "report.json"
-    options = ["--against", str(bundle.path), "--manifest", str(dataset), "--out", str(report)]
+    twin, report = make_bundle(tmp_path, "twin"), tmp_path / "report.json"
+    options = ["--against", str(twin.path), "--manifest", str(dataset), "--out", str(report)]
     done = CliRunner().invoke(models, ["gate", str(bundle.path), *options])
     assert done.exit_code == 0, done.output
     assert "passed" in done.output
-    assert json.loads(report.read_text())["against"] == bundle.version
+    assert json.loads(report.read_text())["against"] == twin.version
     lacking = CliRunner().invoke(models, ["gate", str(bundle.path), "--against", "slim-aam"])
     assert lacking.exit_code == 2
