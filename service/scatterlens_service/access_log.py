@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
 
-_CALLER = "scatterlens.key_id"
+_CALLER = "scatterlens.caller"
 _SECRET = re.compile(r"(sl_[0-9a-f]{1,32})_[^/]+")
 _PROBES = ("/health/live", "/health/ready")
 _NO_ANSWER = 499
@@ -18,7 +18,7 @@ _NO_ANSWER = 499
 
 def note_caller(scope: Scope, key_id: str) -> None:
     """Let the line of this request say whose key it came by."""
-    scope[_CALLER] = key_id
+    scope[_CALLER]["key_id"] = key_id
 
 
 class AccessLog:
@@ -37,6 +37,9 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         began, method, status = time.perf_counter(), scope["method"], _NO_ANSWER
+        # A box: what stands further in may pass on a copy of the scope.
+        caller: dict[str, str] = {}
+        scope = {**scope, _CALLER: caller}
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -51,7 +54,7 @@ class AccessLog:
             _log.log(
                 logging.DEBUG if quiet else logging.INFO,
                 "key=%s method=%s path=%s status=%d ms=%.1f",
-                scope.get(_CALLER, "-"),
+                caller.get("key_id", "-"),
                 method,
                 _shown(scope["path"]),
                 status,

@@ -5,8 +5,6 @@ import json
 import logging
 import sqlite3
 import threading
-import time
-from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -23,6 +21,7 @@ from scatterlens_service.settings import Settings
 from scatterlens_service.sweeping import sweep_forever
 from scatterlens_service.troubles import Troubles
 from support.gateway import picture
+from support.waiting import wait_until
 
 ACCESS = "scatterlens_service.access_log"
 
@@ -46,6 +45,15 @@ def test_a_request_is_a_line_with_its_key_method_path_status_and_time(service, l
     assert first.startswith(f"key={key_id} method=GET path=/api/v1/frames status=200 ms=")
     assert float(first.rpartition("=")[2]) > 0
     assert f"key={key_id} method=GET path=/api/v1/frames/unknown status=404" in second
+
+
+def test_the_line_of_a_head_request_or_one_with_a_body_tells_the_key_too(service, logged):
+    key_id = service.http.headers["Authorization"].split("_")[1]
+    service.http.head("/api/v1/frames")
+    service.http.post("/api/v1/searches", json={"name": "rings", "query": "tag=ring"})
+    head, saved = lines(logged, ACCESS)
+    assert head.startswith(f"key={key_id} method=HEAD path=/api/v1/frames status=200")
+    assert saved.startswith(f"key={key_id} method=POST path=/api/v1/searches status=201")
 
 
 def test_no_line_tells_a_secret_or_what_somebody_searched(service, logged):
@@ -87,7 +95,7 @@ def test_a_full_disk_is_said_once_and_answered_each_time(service, logged):
     motors = {f"{number:090}": number for number in range(900)}
     headers = {"X-Scatterlens-Metadata": json.dumps({"motors": motors})}
     seeds = iter(range(100))
-    wait_for(lambda: service.post(picture(next(seeds)), headers).status_code == 507)
+    wait_until(lambda: service.post(picture(next(seeds)), headers).status_code == 507)
     for _ in range(5):
         refused = service.post(picture(next(seeds)), headers)
         assert refused.status_code == 507
@@ -99,7 +107,7 @@ def test_a_full_queue_is_said_once_and_again_after_its_end(open_service, logged)
     service = open_service(max_queue=1)
     gateway = service.http.app_state["gateway"]
     service.post(picture(1))
-    wait_for(lambda: service.post(picture(1)).status_code == 503)  # it looks once a second
+    wait_until(lambda: service.post(picture(1)).status_code == 503)  # it looks once a second
     for _ in range(20):
         assert service.post(picture(1)).status_code == 503
     assert sum("queue is full" in line for line in lines(logged)) == 1
@@ -112,27 +120,20 @@ def test_a_full_queue_is_said_once_and_again_after_its_end(open_service, logged)
 def test_a_loop_that_fails_each_time_says_so_once_and_when_it_works_again(tmp_path, logged):
     settings = Settings(home=tmp_path, sweep_seconds=0.005)
     engine = ledger.open_engine(settings.database)  # without a table
-    stop, renders = threading.Event(), BlobFolder(tmp_path / "renders")
+    stop, files = threading.Event(), BlobFolder(tmp_path / "files")
     sweeping = threading.Thread(
-        target=sweep_forever, args=(engine, NoBell(), renders, settings, Attendance(), stop)
+        target=sweep_forever, args=(engine, NoBell(), files, files, settings, Attendance(), stop)
     )
     sweeping.start()
     try:
-        wait_for(lambda: any("the sweep failed" in line for line in lines(logged)))
+        wait_until(lambda: any("the sweep failed" in line for line in lines(logged)))
         migrate_engine(engine)
-        wait_for(lambda: any("the sweep: over" in line for line in lines(logged)))
+        wait_until(lambda: any("the sweep: over" in line for line in lines(logged)))
     finally:
         stop.set()
         sweeping.join()
         engine.dispose()
     assert sum("the sweep failed" in line for line in lines(logged)) == 1
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_trouble_that_nobody_meets_any_more_is_over(logged, monkeypatch):
