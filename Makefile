@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 HOME_DIR ?=
 PORT ?= 8000
+# Tests of one file stay together: they share what is slow to make.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -45,17 +47,17 @@ lint: .venv/testing.stamp  ## Style, types, import contracts
 	PYTHONPATH=. $(BIN)/lint-imports
 
 unit: .venv/testing.stamp  ## Unit, contract and integration tests
-	$(BIN)/pytest -m "not scenario and not chaos and not e2e"
+	$(BIN)/pytest $(PARALLEL) --durations 10 -m "not scenario and not chaos and not e2e"
 
 ui-test: .venv/testing.stamp  ## Style, types and unit tests of the browser interface
 	$(BIN)/python clients/web/build.py run --silent lint
 	$(BIN)/python clients/web/build.py test
 
 e2e: .venv/testing.stamp ui  ## A real browser before the real service
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest $(PARALLEL) -m e2e
 
 e2e-short: .venv/testing.stamp ui  ## The same without the slow ones
-	$(BIN)/pytest -m "e2e and not slow"
+	$(BIN)/pytest $(PARALLEL) -m "e2e and not slow"
 
 fuzz: .venv/testing.stamp  ## Ask the served API for everything, as its description allows: half an hour
 	SCATTERLENS_TEST_EXAMPLES=100 $(BIN)/pytest tests/contract/test_schemathesis.py
