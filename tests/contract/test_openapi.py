@@ -8,8 +8,8 @@ from typing import get_type_hints
 import pytest
 
 from scatterlens.schemas.filters import Filters, OrderedFilters, PagedFilters
-from scatterlens_service.app import create_app
-from scatterlens_service.openapi import to_text
+from scatterlens_service.gateway.app import create_app
+from scatterlens_service.gateway.openapi import to_text
 from scatterlens_service.settings import Settings
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.keeping.blobs import BlobFolder
 from support import browsing, pictures
 from support.bundles import make_bundle
 from support.gateway import npy

@@ -17,11 +17,12 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from scatterlens import Client
-from scatterlens_service import backup, ledger
-from scatterlens_service.archive import ArchiveWriter, BadArchiveError
-from scatterlens_service.backup_commands import backup as backup_command
-from scatterlens_service.backup_commands import restore as restore_command
-from scatterlens_service.blobs import BlobFolder
+from scatterlens_service import ledger
+from scatterlens_service.commands.backup import backup as backup_command
+from scatterlens_service.commands.backup import restore as restore_command
+from scatterlens_service.keeping import backup
+from scatterlens_service.keeping.archive import ArchiveWriter, BadArchiveError
+from scatterlens_service.keeping.blobs import BlobFolder
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
@@ -303,7 +304,7 @@ def test_a_damaged_archive_leaves_an_empty_postgresql_empty(tmp_path, archive, n
 
 def test_a_restoration_that_was_killed_does_not_look_whole(tmp_path, archive):
     code = (
-        "import os, sys; from pathlib import Path; from scatterlens_service import backup;"
+        "import os, sys; from pathlib import Path; from scatterlens_service.keeping import backup;"
         "from scatterlens_service.settings import Settings;"
         "backup.restore(Settings(home=Path(sys.argv[2])), Path(sys.argv[1]),"
         " lambda what, *_: what == 'files' and os.kill(os.getpid(), 9))"

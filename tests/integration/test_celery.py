@@ -15,13 +15,13 @@ from redis import Redis
 
 from scatterlens.schemas import State, TrainingRequest
 from scatterlens_service import ledger
-from scatterlens_service.attendance import Attendance
-from scatterlens_service.bell import CeleryBell
-from scatterlens_service.blobs import BlobFolder
-from scatterlens_service.bundles import active_bundles, to_model_version
+from scatterlens_service.keeping.blobs import BlobFolder
 from scatterlens_service.migrations import migrate
+from scatterlens_service.registry.bundles import active_bundles, to_model_version
 from scatterlens_service.settings import Settings
-from scatterlens_service.sweeping import sweep_forever
+from scatterlens_service.tending.attendance import Attendance
+from scatterlens_service.tending.bell import CeleryBell
+from scatterlens_service.tending.sweeping import sweep_forever
 from support.bundles import make_bundle
 from support.waiting import holds, wait_until
 

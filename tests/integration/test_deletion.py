@@ -15,11 +15,12 @@ from starlette.testclient import TestClient
 
 from scatterlens import Client
 from scatterlens.errors import ApiError, NotFound
-from scatterlens_service import ledger, retention
-from scatterlens_service.app import create_app
-from scatterlens_service.file_locks import keeping_files
-from scatterlens_service.removing import remove_files
+from scatterlens_service import ledger
+from scatterlens_service.gateway.app import create_app
+from scatterlens_service.keeping.file_locks import keeping_files
+from scatterlens_service.keeping.removing import remove_files
 from scatterlens_service.settings import Settings
+from scatterlens_service.tending import retention
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 from support.bundles import make_bundle

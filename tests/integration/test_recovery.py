@@ -9,17 +9,17 @@ from sqlalchemy import text
 
 from scatterlens.schemas import State
 from scatterlens_service import ledger
-from scatterlens_service.bell import open_bell
 from scatterlens_service.ledger import ModelVersion, NewAnnotation, NewFrame, Score, WorkerReport
-from scatterlens_service.presence import find_departed, forget_departed
 from scatterlens_service.settings import Settings
-from scatterlens_service.sweeping import ClockWatch, sweep_once
+from scatterlens_service.tending.bell import open_bell
+from scatterlens_service.tending.presence import find_departed, forget_departed
+from scatterlens_service.tending.sweeping import ClockWatch, sweep_once
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
 HOUR = 3600.0
 PRESENT = """
 import sys, pathlib
-from scatterlens_service.presence import being_present
+from scatterlens_service.tending.presence import being_present
 with being_present(pathlib.Path(sys.argv[1]), sys.argv[2]):
     print("present", flush=True)
     sys.stdin.read()

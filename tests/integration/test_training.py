@@ -291,9 +291,9 @@ def test_a_killed_trainer_leaves_nobody_behind_and_another_goes_on_where_it_was(
 def test_nobody_who_trains_is_said_with_the_remedy(tmp_path, monkeypatch):
     from starlette.testclient import TestClient
 
-    from scatterlens_service.app import create_app
+    from scatterlens_service.gateway.app import create_app
 
-    monkeypatch.setattr("scatterlens_service.training.can_train_here", lambda: False)
+    monkeypatch.setattr("scatterlens_service.tending.training.can_train_here", lambda: False)
     make_bundle(tmp_path / "bundles")
     settings = Settings(home=tmp_path, active_models=("linear",), min_free_share=0.0)
     with TestClient(create_app(settings)) as http:

@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from scatterlens.schemas import State
 from scatterlens_service import ledger
-from scatterlens_service.bell import NoBell
 from scatterlens_service.ledger import NewRun, Verdict, WorkerReport
 from scatterlens_service.settings import Settings
-from scatterlens_service.training import train_by_policy
+from scatterlens_service.tending.bell import NoBell
+from scatterlens_service.tending.training import train_by_policy
 
 WHY = Verdict("no_positives", "Nothing shows it", "ring", "Label frames")
 AAM = ledger.ModelVersion("aam", "0" * 12)

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from scatterlens import Client
 from scatterlens_models import bundle as bundles
 from scatterlens_service import ledger
-from scatterlens_service.app import create_app
+from scatterlens_service.gateway.app import create_app
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle
 from support.gateway import Service, make_key, picture
@@ -67,7 +67,7 @@ def shipping(tmp_path, monkeypatch):
     """The package as it ships one bundle, and as an upgrade of it ships another."""
     shipped = tmp_path / "package"
     monkeypatch.setattr(bundles, "_SHIPPED", shipped)
-    for module in ("scatterlens_models.bundle", "scatterlens_service.bundles"):
+    for module in ("scatterlens_models.bundle", "scatterlens_service.registry.bundles"):
         monkeypatch.setattr(f"{module}.DEFAULT_BUNDLE", "linear")
 
     def ship(seed: int) -> str:

@@ -14,9 +14,9 @@ from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state
 from kombu.connection import Connection
 
-from scatterlens_service.bell import DRAIN_TASK, TRAIN_TASK
 from scatterlens_service.ledger import TRAIN
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.bell import DRAIN_TASK, TRAIN_TASK
+from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 from scatterlens_worker.trainer import Trainer, train_forever

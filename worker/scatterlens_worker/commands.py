@@ -15,7 +15,7 @@ from scatterlens_models.bundle import BundleError
 from scatterlens_models.decoding import ConfinementError
 from scatterlens_models.session import DeviceError
 from scatterlens_service import ledger
-from scatterlens_service.homes import (
+from scatterlens_service.keeping.homes import (
     HomeError,
     be_private,
     describe_ledger,
@@ -25,7 +25,7 @@ from scatterlens_service.homes import (
 from scatterlens_service.ledger import QUEUES
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
-from scatterlens_service.training import can_train_here
+from scatterlens_service.tending.training import can_train_here
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
 from scatterlens_worker.trainer import Trainer, be_nice, train_forever

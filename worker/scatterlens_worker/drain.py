@@ -19,7 +19,7 @@ from scatterlens_models.gradients import NoGradientsError
 from scatterlens_models.session import ModelSession
 from scatterlens_models.stored import pack
 from scatterlens_service import ledger
-from scatterlens_service.blobs import BlobDamagedError, BlobMissingError
+from scatterlens_service.keeping.blobs import BlobDamagedError, BlobMissingError
 from scatterlens_service.ledger import LeasedJob
 from scatterlens_worker import results
 from scatterlens_worker.rendering import draw

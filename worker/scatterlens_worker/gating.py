@@ -21,9 +21,9 @@ from scatterlens_models.evaluation.gate_table import gate_table
 from scatterlens_models.showing import shown_on
 from scatterlens_models.synthetic.shards import BrokenShardError
 from scatterlens_service import ledger, registry
-from scatterlens_service.bundles import load_version
-from scatterlens_service.homes import HomeError, be_private, find_ledger
+from scatterlens_service.keeping.homes import HomeError, be_private, find_ledger
 from scatterlens_service.migrations import migrate_engine
+from scatterlens_service.registry.bundles import load_version
 from scatterlens_service.settings import Settings
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens_service import ledger
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 

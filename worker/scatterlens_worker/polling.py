@@ -2,7 +2,7 @@
 
 import logging
 
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 

@@ -5,9 +5,9 @@ import numpy as np
 from scatterlens_models.frame import Frame
 from scatterlens_models.polar import pack_sums, sum_polar
 from scatterlens_models.preprocess import prepare
-from scatterlens_service.gradients import attribute_in, pack_maps
+from scatterlens_service.keeping.gradients import attribute_in, pack_maps
+from scatterlens_service.keeping.renders import pack_pixels, polar_in
 from scatterlens_service.ledger import LeasedJob
-from scatterlens_service.renders import pack_pixels, polar_in
 from scatterlens_worker.runtime import Runtime
 
 

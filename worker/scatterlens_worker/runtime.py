@@ -13,11 +13,11 @@ from scatterlens_models.decoding import DecodeChild, DecodeLimits
 from scatterlens_models.gradients import GradientSession
 from scatterlens_models.session import Device, ModelSession
 from scatterlens_service import ledger
-from scatterlens_service.bell import open_bell
-from scatterlens_service.blobs import BlobFolder
-from scatterlens_service.presence import being_present
+from scatterlens_service.keeping.blobs import BlobFolder
 from scatterlens_service.settings import Settings
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.bell import open_bell
+from scatterlens_service.tending.presence import being_present
+from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.heartbeat import Heartbeat
 from scatterlens_worker.shelf import ModelShelf
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_models.session import Device, ModelSession
 from scatterlens_service import ledger
-from scatterlens_service.bundles import load_version, read_configured
+from scatterlens_service.registry.bundles import load_version, read_configured
 from scatterlens_service.settings import Settings
 
 _log = logging.getLogger(__name__)

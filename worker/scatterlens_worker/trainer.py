@@ -33,7 +33,7 @@ from scatterlens_models.vocabulary import UnknownVocabularyError
 from scatterlens_service import ledger, registry
 from scatterlens_service.ledger import LeasedRun, Verdict
 from scatterlens_service.settings import Settings
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.gating import UNMEASURED, gate_version
 from scatterlens_worker.heartbeat import Heartbeat
 from scatterlens_worker.results import to_json

@@ -20,10 +20,10 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.vocabulary import Vocabulary, load_vocabulary
 from scatterlens_service import ledger, registry
-from scatterlens_service.bundles import load_version
+from scatterlens_service.gateway.wire import to_exported_label
 from scatterlens_service.ledger import Verdict
+from scatterlens_service.registry.bundles import load_version
 from scatterlens_service.settings import Settings
-from scatterlens_service.wire import to_exported_label
 
 WEIGHTS_FILE = "weights.safetensors"
 """In a bundle that may be gone on from."""

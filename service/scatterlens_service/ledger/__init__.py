@@ -20,7 +20,7 @@ and ring the bell *after* it.
 - working: `lease` `has_queued` `heartbeat` `complete` `complete_render` `fail` `crashed` `release`
   `abandon` `forget_worker`
 - watching over: `sweep` `has_expired` `lose_workers` `renew_leases` `queues_to_ring` `queue_status`
-  `seen_workers` (`scatterlens_service.sweeping.sweep_forever` does it all in a thread)
+  `seen_workers` (`scatterlens_service.tending.sweeping.sweep_forever` does it all in a thread)
 - searching: `parse_query` `list_frames` `count_frames` `features_after` `list_scans`
   `find_scan` `scan_timeline` `save_search` `list_searches` `delete_search`
 - reading: `get_frame` `read_again` `frames_within` `places_of` `get_annotation`

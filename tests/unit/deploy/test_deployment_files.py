@@ -11,7 +11,7 @@ import typer
 import yaml
 from dotenv import dotenv_values
 
-from scatterlens_service.commands import serve
+from scatterlens_service.commands.serve import serve
 from scatterlens_service.settings import Settings
 from scatterlens_service.settings_files import files_as_they_should_be
 from scatterlens_worker.commands import trainer, worker

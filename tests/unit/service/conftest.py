@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from scatterlens_service.app import create_app
-from scatterlens_service.protocol import ProblemProtocol
+from scatterlens_service.gateway.app import create_app
+from scatterlens_service.gateway.protocol import ProblemProtocol
 from scatterlens_service.settings import Settings
 from support import made_frames
 from support.bundles import make_bundle

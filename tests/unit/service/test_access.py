@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from scatterlens_service import browser, ledger
+from scatterlens_service import ledger
+from scatterlens_service.gateway import browser
 from support.gateway import picture
 
 NOBODY = {"Authorization": ""}

@@ -11,7 +11,7 @@ from PIL import Image
 from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import Placement
 from scatterlens_service import ledger
-from scatterlens_service.agreement import frame_share, map_overlap, regrid, spread
+from scatterlens_service.comparing.agreement import frame_share, map_overlap, regrid, spread
 from scatterlens_worker.drain import drain, work_one_batch
 from scatterlens_worker.runtime import Runtime
 from support.bundles import make_bundle

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from scatterlens_service.bell import CeleryBell, NoBell, open_bell
+from scatterlens_service.tending.bell import CeleryBell, NoBell, open_bell
 
 
 def test_without_a_broker_nothing_rings():

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scatterlens_service.blobs import BlobDamagedError, BlobFolder, BlobMissingError
-from scatterlens_service.file_locks import kernel_id
+from scatterlens_service.keeping.blobs import BlobDamagedError, BlobFolder, BlobMissingError
+from scatterlens_service.keeping.file_locks import kernel_id
 
 DATA = b"counts" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()

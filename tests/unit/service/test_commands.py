@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scatterlens_service import ledger
-from scatterlens_service.commands import keys
+from scatterlens_service.commands.serve import keys
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle

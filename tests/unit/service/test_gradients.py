@@ -13,7 +13,7 @@ from scatterlens_models.gradients import GradientSession
 from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import Placement, prepare
 from scatterlens_service import ledger
-from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.keeping.blobs import BlobFolder
 from scatterlens_worker.drain import drain
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime

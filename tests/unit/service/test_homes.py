@@ -20,9 +20,9 @@ from scatterlens import Client
 from scatterlens.connection import Connection, find_connection, read_connection, write_connection
 from scatterlens.errors import AmbiguousService
 from scatterlens.running import LOCK, running_in
-from scatterlens_service.commands import keys
-from scatterlens_service.holding import holding_home
-from scatterlens_service.homes import HomeError, find_ledger, mend_rights
+from scatterlens_service.commands.serve import keys
+from scatterlens_service.keeping.holding import holding_home
+from scatterlens_service.keeping.homes import HomeError, find_ledger, mend_rights
 from scatterlens_service.migrations import migrate
 from scatterlens_service.settings import Settings
 from support.bundles import make_bundle

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from scatterlens_service.app import create_app
+from scatterlens_service.gateway.app import create_app
 from scatterlens_service.settings import Settings
 from support.gateway import assert_refused, picture
 

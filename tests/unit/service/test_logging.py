@@ -12,18 +12,18 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from scatterlens_service import ledger
-from scatterlens_service.attendance import Attendance
-from scatterlens_service.bell import NoBell
-from scatterlens_service.blobs import BlobFolder
-from scatterlens_service.errors import is_full
+from scatterlens_service.gateway.errors import is_full
+from scatterlens_service.keeping.blobs import BlobFolder
 from scatterlens_service.migrations import migrate_engine
 from scatterlens_service.settings import Settings
-from scatterlens_service.sweeping import sweep_forever
-from scatterlens_service.troubles import Troubles
+from scatterlens_service.tending.attendance import Attendance
+from scatterlens_service.tending.bell import NoBell
+from scatterlens_service.tending.sweeping import sweep_forever
+from scatterlens_service.tending.troubles import Troubles
 from support.gateway import picture
 from support.waiting import wait_until
 
-ACCESS = "scatterlens_service.access_log"
+ACCESS = "scatterlens_service.gateway.access_log"
 
 
 def lines(caplog, name: str = "") -> list[str]:
@@ -140,7 +140,7 @@ def test_a_trouble_that_nobody_meets_any_more_is_over(logged, monkeypatch):
     troubles = Troubles(logging.getLogger("test"))
     for _ in range(3):
         troubles.meet("x", "x does not work")
-    monkeypatch.setattr("scatterlens_service.troubles.QUIET_SECONDS", -1.0)
+    monkeypatch.setattr("scatterlens_service.tending.troubles.QUIET_SECONDS", -1.0)
     troubles.settle()
     assert lines(logged, "test") == [
         "x does not work (said once, until it works again)",

@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import sys, threading
-from scatterlens_service.memory import keep_little
+from scatterlens_service.tending.memory import keep_little
 if sys.argv[1] == "little" and not keep_little():
     raise SystemExit(3)
 def work():

@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from scatterlens_models.bundle import Bundle, seal_bundle, shipped_bundles
 from scatterlens_service import ledger, registry
-from scatterlens_service.app import create_app
-from scatterlens_service.bell import NoBell
-from scatterlens_service.sweeping import sweep_once
+from scatterlens_service.gateway.app import create_app
+from scatterlens_service.tending.bell import NoBell
+from scatterlens_service.tending.sweeping import sweep_once
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
 from support.bundles import make_bundle

@@ -7,7 +7,7 @@ import pytest
 from scatterlens_models.frame import Frame
 from scatterlens_models.preprocess import Placement, PreprocessSpec, compress, expand, prepare
 from scatterlens_models.stored import StoredAnnotation
-from scatterlens_service import colormaps, overlays
+from scatterlens_service.pictures import colormaps, overlays
 
 
 def make_stored(preview: np.ndarray, mask: np.ndarray, placement: Placement) -> StoredAnnotation:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.keeping.blobs import BlobFolder
 from support.gateway import npy, picture
 
 

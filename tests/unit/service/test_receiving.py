@@ -443,7 +443,7 @@ def bodies(key: str) -> dict[str, str]:
 def test_a_body_that_stops_coming_is_told_so_and_not_blamed_on_the_disk(
     service, live, monkeypatch, subtests
 ):
-    monkeypatch.setattr("scatterlens_service.bodies._SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("scatterlens_service.gateway.bodies._SILENCE_SECONDS", 0.2)
     for kind, head in bodies(service.http.headers["Authorization"]).items():
         with subtests.test(kind):
             answer = send_slowly(live, head, b" " * 100, 1, 60)
@@ -456,7 +456,7 @@ def test_a_body_that_stops_coming_is_told_so_and_not_blamed_on_the_disk(
 def test_a_body_that_never_ends_is_cut_off_although_it_is_never_silent_for_long(
     service, live, monkeypatch, subtests
 ):
-    monkeypatch.setattr("scatterlens_service.bodies._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("scatterlens_service.gateway.bodies._GRACE_SECONDS", 0.3)
     for kind, head in bodies(service.http.headers["Authorization"]).items():
         with subtests.test(kind):
             assert send_slowly(live, head, b" ", 300, 0.02).startswith(b"HTTP/1.1 408 ")

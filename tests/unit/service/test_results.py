@@ -14,7 +14,7 @@ from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import Placement
 from scatterlens_models.stored import StoredAnnotation, pack, unpack
 from scatterlens_service import ledger
-from scatterlens_service.blobs import BlobFolder
+from scatterlens_service.keeping.blobs import BlobFolder
 from support.gateway import npy, picture
 
 

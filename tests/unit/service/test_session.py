@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from scatterlens_service import ledger
-from scatterlens_service.attendance import Attendance
-from scatterlens_service.bell import NoBell
-from scatterlens_service.sweeping import sweep_once
+from scatterlens_service.tending.attendance import Attendance
+from scatterlens_service.tending.bell import NoBell
+from scatterlens_service.tending.sweeping import sweep_once
 from support.gateway import make_key, picture
 
 SESSION = "/api/v1/session"

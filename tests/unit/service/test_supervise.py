@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from scatterlens_service.supervise import Supervisor
+from scatterlens_service.tending.supervise import Supervisor
 from support.waiting import holds, wait_until
 
 WAITS = [sys.executable, "-c", "import sys; sys.stdin.read()"]
@@ -46,7 +46,7 @@ def test_the_worker_ends_when_its_parent_is_killed():
     parent = textwrap.dedent(
         f"""
         import os, time
-        from scatterlens_service.supervise import Supervisor
+        from scatterlens_service.tending.supervise import Supervisor
         print(Supervisor({WAITS!r}, os.environ).pid, flush=True)
         time.sleep(60)
         """
@@ -61,7 +61,7 @@ def test_the_worker_ends_when_its_parent_is_killed():
 
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_a_worker_is_asked_before_it_is_killed(tmp_path, monkeypatch, stubborn):
-    monkeypatch.setattr("scatterlens_service.supervise._FINISH_SECONDS", 1.0)
+    monkeypatch.setattr("scatterlens_service.tending.supervise._FINISH_SECONDS", 1.0)
     marker = tmp_path / "asked"
     code = textwrap.dedent(
         f"""

@@ -3,12 +3,12 @@
 import os
 import time
 
-from scatterlens_service.file_locks import passing_name
+from scatterlens_service.keeping.file_locks import passing_name
 from support.waiting import wait_until
 
 
 def test_the_running_gateway_clears_what_killed_ones_left(open_service, monkeypatch):
-    monkeypatch.setattr("scatterlens_service.sweeping._TRIM_SECONDS", 0.1)
+    monkeypatch.setattr("scatterlens_service.tending.sweeping._TRIM_SECONDS", 0.1)
     settings = open_service(sweep_seconds=0.1).settings
     left = [
         settings.blob_folder / "incoming" / passing_name(),

@@ -8,7 +8,7 @@ import pytest
 
 from scatterlens_models.nets import METHODS
 from scatterlens_models.training.asked import METHOD_NAMES
-from scatterlens_service.app import create_app
+from scatterlens_service.gateway.app import create_app
 from scatterlens_service.settings import Settings
 from support.gateway import assert_refused, npy, picture
 

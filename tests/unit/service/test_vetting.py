@@ -11,8 +11,8 @@ from scatterlens_models.decoding import (
     missing_confinement,
     sandbox,
 )
-from scatterlens_service.errors import BusyError
-from scatterlens_service.vetting import Vetting
+from scatterlens_service.gateway.errors import BusyError
+from scatterlens_service.gateway.vetting import Vetting
 from support.gateway import picture
 from support.waiting import wait_until
 
@@ -50,7 +50,7 @@ def test_four_files_that_take_long_do_not_delay_the_file_of_another_key(blocked)
 
 def test_who_sends_too_many_of_them_is_told_to_wait_and_others_are_not(blocked, monkeypatch):
     vetting, folder, pool, seen = blocked
-    monkeypatch.setattr("scatterlens_service.vetting._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("scatterlens_service.gateway.vetting._PATIENCE_SECONDS", 0.2)
     sent = [pool.submit(vetting.probe, "hostile", folder / "bomb") for _ in range(30)]
     wait_until(lambda: sum(one.done() for one in sent) == 29)
     refusals = [one.exception() for one in sent if one.done()]

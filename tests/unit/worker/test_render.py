@@ -11,7 +11,7 @@ from scatterlens.schemas import State
 from scatterlens_models.gradients import GradientSession
 from scatterlens_models.preprocess import prepare
 from scatterlens_service import ledger
-from scatterlens_service.gradients import parameters_of, unpack_maps
+from scatterlens_service.keeping.gradients import parameters_of, unpack_maps
 from scatterlens_service.ledger import ModelVersion
 from scatterlens_worker.drain import drain, work_one_batch
 from scatterlens_worker.runtime import Runtime

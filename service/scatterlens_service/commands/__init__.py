@@ -1,0 +1,1 @@
+"""What `scatterlens serve`, `keys`, `backup`, `restore` and `retain` do."""

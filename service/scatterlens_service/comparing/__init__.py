@@ -1,0 +1,1 @@
+"""Models, people and frames held against one another."""

@@ -1,0 +1,1 @@
+"""Everything that knows HTTP: the application, its routes, and how records look on the wire."""

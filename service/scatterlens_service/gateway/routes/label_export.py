@@ -1,0 +1,63 @@
+"""All that people say about frames, as one stream: what a data set is made from."""
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from scatterlens.schemas import ExportedLabel
+from scatterlens_service import ledger
+from scatterlens_service.gateway.deps import GatewayDep, Reader, Since
+from scatterlens_service.gateway.errors import problem_responses
+from scatterlens_service.gateway.resources import Gateway
+from scatterlens_service.gateway.wire import to_exported_label
+
+router = APIRouter(tags=["labels"])
+
+_STREAM_PAGE = 500
+
+
+@router.get(
+    "/labels.ndjson",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "One ExportedLabel as JSON on each line, oldest entry first",
+            "content": {
+                "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ExportedLabel"}}
+            },
+        },
+        **problem_responses(401, 403, 422, 500, 503),
+    },
+)
+def stream_labels(gateway: GatewayDep, caller: Reader, since: Since = None) -> StreamingResponse:
+    """Stream what every author says now, each with what was told of its frame.
+
+    With `since`, only what was said at that time or later, and withdrawals too (`value` null). A
+    label that changes while the stream runs may come twice: the later line counts.
+    """
+    lines = (label.model_dump_json() + "\n" for label in _export(gateway, caller, since))
+    return StreamingResponse(
+        lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _export(gateway: Gateway, caller: ledger.Principal, since: Since) -> Iterator[ExportedLabel]:
+    version = gateway.catalogue.production.version
+    after = 0
+    while True:
+        # Each page has its own short transaction: a slow reader holds no connection.
+        with ledger.reading(gateway.engine) as session:
+            rows = ledger.export_labels(
+                session, since=since, sees=caller, after=after, limit=_STREAM_PAGE
+            )
+            frames = ledger.frames_within(
+                session,
+                {(row.frame_id, row.within) for row in rows},
+                production=version,
+                sees=caller,
+            )
+        yield from (to_exported_label(row, frames[row.frame_id, row.within]) for row in rows)
+        if len(rows) < _STREAM_PAGE:
+            return
+        after = rows[-1].id

@@ -1,0 +1,1 @@
+"""What lies on the disk: files by content, homes, locks, backups."""

@@ -1,0 +1,1 @@
+"""What is drawn and packed from stored arrays: overlays, colour maps, NeXus files."""

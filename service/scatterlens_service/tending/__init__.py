@@ -1,0 +1,1 @@
+"""What goes on beside requests: bells, sweeps, retention, processes that are kept alive."""
