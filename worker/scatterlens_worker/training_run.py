@@ -20,7 +20,6 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.vocabulary import Vocabulary, load_vocabulary
 from scatterlens_service import ledger, registry
-from scatterlens_service.gateway.wire import to_exported_label
 from scatterlens_service.ledger import Verdict
 from scatterlens_service.registry.bundles import load_version
 from scatterlens_service.settings import Settings
@@ -31,7 +30,6 @@ _LABELS_FILE = "labels.ndjson"
 _START_FOLDER = "start"
 _BASE_FOLDER = "base"
 _PRODUCTION_FOLDER = "production"
-_PAGE = 500
 _PASSES, _PASSES_FROM_MODEL = 60_000, 3_000
 
 
@@ -100,20 +98,13 @@ def prepare_run(settings: Settings, engine: Engine, leased: ledger.LeasedRun) ->
 
 def _export_labels(engine: Engine, vocabulary: Vocabulary, path: Path) -> None:
     """All labels of a vocabulary as they stand; those of other vocabularies are for other runs."""
-    written = 0
+    written, after = 0, 0
     with path.open("w", encoding="utf-8") as stream, ledger.reading(engine) as session:
-        after = 0
-        while True:
-            rows = ledger.export_labels(session, after=after, limit=_PAGE)
-            wanted = {(row.frame_id, row.within) for row in rows}
-            frames = ledger.frames_within(session, wanted, production="")
-            for row in rows:
-                if row.attribute in vocabulary.ids:
-                    label = to_exported_label(row, frames[row.frame_id, row.within])
+        while after is not None:
+            labels, after = ledger.export_page(session, after=after)
+            for label in labels:
+                if label.attribute in vocabulary.ids:
                     written += stream.write(label.model_dump_json() + "\n")
-            if len(rows) < _PAGE:
-                break
-            after = rows[-1].id
     if not written:
         raise StartError(
             f"nobody has labelled a frame by {vocabulary.name}: label some first"

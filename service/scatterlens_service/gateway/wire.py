@@ -8,12 +8,10 @@ from scatterlens.schemas import (
     Annotation,
     AttributeResult,
     Event,
-    ExportedLabel,
     FrameDetail,
     FramePlace,
     FrameSummary,
     GeometryIn,
-    LabelEntry,
     MetadataChange,
     ModelRef,
     Reason,
@@ -22,7 +20,6 @@ from scatterlens.schemas import (
 )
 from scatterlens_service import ledger
 
-_EXPORTED = tuple(set(ExportedLabel.model_fields) - set(LabelEntry.model_fields))
 _SUMMARY = tuple(name for name in FrameSummary.model_fields if name != "tags")
 
 
@@ -135,21 +132,6 @@ def to_training(row: ledger.RunRow) -> Training:
             "reason": None if row.reason is None else asdict(row.reason),
         }
     )
-
-
-def to_label(row: ledger.LabelRow) -> LabelEntry:
-    """An entry of a person."""
-    return LabelEntry.model_validate(_label_fields(row))
-
-
-def to_exported_label(row: ledger.LabelRow, frame: ledger.FrameRow) -> ExportedLabel:
-    """An entry with the frame that it speaks of."""
-    of_frame = {name: getattr(frame, name) for name in _EXPORTED}
-    return ExportedLabel.model_validate({**_label_fields(row), **of_frame})
-
-
-def _label_fields(row: ledger.LabelRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in LabelEntry.model_fields}
 
 
 def _summary_fields(row: ledger.FrameRow) -> dict[str, Any]:

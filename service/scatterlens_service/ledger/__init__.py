@@ -27,7 +27,7 @@ and ring the bell *after* it.
   `annotations_of` `all_annotations` `get_render` `models_of` `asked_versions` `job_states`
 - telling what a frame is: `describe` `metadata_history` (and `submit`)
 - judging: `put_labels` `hold_labels` `newest_label` `current_labels` `labels_of`
-  `label_history` `export_labels` `list_review` `count_review`
+  `label_history` `export_labels` `export_page` `list_review` `count_review`
 - training: `queue_run` `queue_run_by_policy` `is_run_due` `lease_run` `has_queued_run`
   `advance_run` `complete_run` `refuse_run` `crash_run` `cancel_run` `get_run` `list_runs`
   `open_runs` `run_metrics`
@@ -116,6 +116,7 @@ from scatterlens_service.ledger.keys import (
     list_keys,
     revoke_key,
 )
+from scatterlens_service.ledger.label_export import export_page, to_label
 from scatterlens_service.ledger.labels import (
     Judgement,
     LabelRow,
@@ -405,6 +406,7 @@ __all__ = [
     "end_session_of",
     "events_after",
     "export_labels",
+    "export_page",
     "fail",
     "features_after",
     "find_scan",
@@ -498,6 +500,7 @@ __all__ = [
     "submit",
     "sweep",
     "take_removals",
+    "to_label",
     "unpack_probability",
     "version_before",
     "writing",

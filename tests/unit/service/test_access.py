@@ -140,7 +140,7 @@ def test_every_answer_keeps_browsers_in_bounds(service):
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-STATIC = Path(browser.__file__).parent / "static"
+STATIC = Path(browser.__file__).parents[1] / "static"
 
 
 @pytest.mark.skipif(not STATIC.exists(), reason="the interface is not built: `make ui`")

@@ -10,11 +10,8 @@ from scatterlens_service import ledger
 from scatterlens_service.gateway.deps import GatewayDep, Reader, Since
 from scatterlens_service.gateway.errors import problem_responses
 from scatterlens_service.gateway.resources import Gateway
-from scatterlens_service.gateway.wire import to_exported_label
 
 router = APIRouter(tags=["labels"])
-
-_STREAM_PAGE = 500
 
 
 @router.get(
@@ -43,21 +40,9 @@ def stream_labels(gateway: GatewayDep, caller: Reader, since: Since = None) -> S
 
 
 def _export(gateway: Gateway, caller: ledger.Principal, since: Since) -> Iterator[ExportedLabel]:
-    version = gateway.catalogue.production.version
-    after = 0
-    while True:
+    after: int | None = 0
+    while after is not None:
         # Each page has its own short transaction: a slow reader holds no connection.
         with ledger.reading(gateway.engine) as session:
-            rows = ledger.export_labels(
-                session, since=since, sees=caller, after=after, limit=_STREAM_PAGE
-            )
-            frames = ledger.frames_within(
-                session,
-                {(row.frame_id, row.within) for row in rows},
-                production=version,
-                sees=caller,
-            )
-        yield from (to_exported_label(row, frames[row.frame_id, row.within]) for row in rows)
-        if len(rows) < _STREAM_PAGE:
-            return
-        after = rows[-1].id
+            labels, after = ledger.export_page(session, since=since, sees=caller, after=after)
+        yield from labels

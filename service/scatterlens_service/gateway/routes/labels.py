@@ -11,7 +11,6 @@ from scatterlens_service.gateway.caching import answer_unchanged, make_etag, pri
 from scatterlens_service.gateway.deps import GatewayDep, Labeller, VisibleFrame
 from scatterlens_service.gateway.errors import InvalidError, OutdatedError, problem_responses
 from scatterlens_service.gateway.resources import Gateway
-from scatterlens_service.gateway.wire import to_label
 
 router = APIRouter(prefix="/frames/{frame_id}", tags=["labels"])
 
@@ -84,9 +83,9 @@ def _read(gateway: Gateway, frame: ledger.FrameRow, history: bool) -> tuple[Fram
             entries = ledger.label_history(session, frame.frame_id, frame.within)
     answer = FrameLabels(
         frame_id=frame.frame_id,
-        labels=[to_label(row) for row in current],
+        labels=[ledger.to_label(row) for row in current],
         consensus=find_consensus(current),
-        history=None if entries is None else [to_label(row) for row in entries],
+        history=None if entries is None else [ledger.to_label(row) for row in entries],
     )
     return answer, _etag(frame, newest)
 
