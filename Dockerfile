@@ -57,7 +57,7 @@ CMD ["serve", "--host", "0.0.0.0"]
 
 FROM cuda-base AS gpu
 # onnxruntime-gpu takes the place of onnxruntime: both have one import name.
-RUN pip install '.[service,gpu]'
+RUN pip install '.[gpu]'
 COPY service service
 COPY models models
 COPY worker worker

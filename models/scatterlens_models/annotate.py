@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scatterlens.schemas import AttributeResult
+from scatterlens_models.bundle import Bundle
 from scatterlens_models.frame import Frame
 from scatterlens_models.preprocess import block_sums, compress, prepare
 from scatterlens_models.session import ModelSession
@@ -26,6 +28,22 @@ class FrameAnnotation:
     """Share of invalid detector pixels."""
     timings_ms: dict[str, float]
     stored: StoredAnnotation
+
+
+def attributes_of(annotation: FrameAnnotation, bundle: Bundle) -> list[AttributeResult]:
+    """What a model says of each attribute, in the order of its vocabulary."""
+    return [
+        AttributeResult(
+            id=attribute, probability=float(probability), threshold=float(threshold), tag=bool(tag)
+        )
+        for attribute, probability, threshold, tag in zip(
+            bundle.vocabulary.ids,
+            annotation.probabilities,
+            bundle.thresholds,
+            annotation.tags,
+            strict=True,
+        )
+    ]
 
 
 def preview(frame: Frame) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from scatterlens.schemas import Annotation
 from scatterlens_models.annotate import FrameAnnotation
 from scatterlens_models.bundle import Bundle
 from scatterlens_models.frame import Frame
@@ -57,7 +57,7 @@ class EvidenceMap:
 class Explained:
     """What came of one frame; `frame` is None and there are no maps where it was refused."""
 
-    said: dict[str, Any]
+    said: Annotation
     """The wire shape of an annotation."""
     frame: Frame | None
     maps: list[EvidenceMap]

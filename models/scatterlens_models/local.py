@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from scatterlens_models.annotate import FrameAnnotation, annotate_frames
+from scatterlens.schemas import Annotation, GeometryIn, ModelRef, State
+from scatterlens_models.annotate import FrameAnnotation, annotate_frames, attributes_of
 from scatterlens_models.bundle import (
     DEFAULT_BUNDLE,
     Bundle,
@@ -26,6 +27,7 @@ from scatterlens_models.bundle import (
 from scatterlens_models.decoding import DecodeChild, DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
 from scatterlens_models.overlay import overlay
+from scatterlens_models.reasons import reason_of
 from scatterlens_models.session import ModelSession
 
 _SELECTION = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
@@ -39,8 +41,8 @@ class SelectionError(ValueError):
 class LocalAnnotation:
     """What came of one frame; `found`, `frame` and `bundle` are None where it was refused."""
 
-    said: dict[str, Any]
-    """The wire shape of an annotation, with `reason` instead of attributes where refused."""
+    said: Annotation
+    """With `reason` instead of attributes where the frame was refused."""
     found: FrameAnnotation | None = None
     frame: Frame | None = None
     bundle: Bundle | None = None
@@ -48,15 +50,15 @@ class LocalAnnotation:
     def overlay(self, attribute: str) -> np.ndarray:
         """Where an attribute was seen: float32 (H, W) on detector pixels, NaN on masked ones."""
         if self.found is None:
-            raise ValueError(f"{self.said['frame_id']} has no overlay: {self.said['reason']}")
+            raise ValueError(f"{self.said.frame_id} has no overlay: {self.said.reason}")
         stored = self.found.stored
-        index = [entry["id"] for entry in self.said["attributes"]].index(attribute)
+        index = [one.id for one in self.said.attributes].index(attribute)
         return overlay(stored.attribute_maps[index], stored.placement, stored.mask)
 
     def attention(self, name: str) -> np.ndarray:
         """What the network attended to: float32 (H, W) on detector pixels, NaN on masked ones."""
         if self.found is None or self.bundle is None:
-            raise ValueError(f"{self.said['frame_id']} has no maps: {self.said['reason']}")
+            raise ValueError(f"{self.said.frame_id} has no maps: {self.said.reason}")
         stored, known = self.found.stored, self.bundle.attention_names
         if stored.attention_maps is None or name not in known:
             raise ValueError(
@@ -119,59 +121,30 @@ class LocalAnnotator:
             return self._refused(frame_id, error)
         decode_ms = 1e3 * (time.perf_counter() - started)
         (found,) = annotate_frames([frame], self._session)
-        bundle = self._session.bundle
-        attributes = [
-            {
-                "id": attribute,
-                "probability": float(probability),
-                "threshold": float(threshold),
-                "tag": bool(tag),
-            }
-            for attribute, probability, threshold, tag in zip(
-                bundle.vocabulary.ids,
-                found.probabilities,
-                bundle.thresholds,
-                found.tags,
-                strict=True,
-            )
-        ]
-        said = {
-            "frame_id": frame_id,
-            "state": "done",
-            "model": self._model(),
-            "attributes": attributes,
-            "geometry": asdict(frame.geometry) if frame.geometry else None,
-            "mask_fraction": found.mask_fraction,
-            "novelty": found.novelty,
-            "timings_ms": {"decode": round(decode_ms, 3), **found.timings_ms},
-            "reason": None,
-        }
+        bundle, geometry = self._session.bundle, None
+        if frame.geometry is not None:
+            geometry = GeometryIn.model_validate(asdict(frame.geometry))
+        said = Annotation(
+            frame_id=frame_id,
+            state=State.DONE,
+            model=self._model(),
+            attributes=attributes_of(found, bundle),
+            geometry=geometry,
+            mask_fraction=found.mask_fraction,
+            novelty=found.novelty,
+            timings_ms={"decode": round(decode_ms, 3), **found.timings_ms},
+        )
         return LocalAnnotation(said, found, frame, bundle)
 
     def _refused(self, frame_id: str, error: FrameRejected | DecodeCrashed) -> LocalAnnotation:
-        if isinstance(error, FrameRejected):
-            state = "failed"
-            reason = {
-                "type": error.kind,
-                "title": error.title,
-                "detail": error.detail,
-                "remedy": error.remedy,
-            }
-        else:
-            state = "quarantined"
-            reason = {
-                "type": f"decode_{error.kind}",
-                "title": "Reading this file ended its process, twice",
-                "detail": error.detail,
-                "remedy": "Look whether the file opens elsewhere, and write it anew.",
-            }
+        state = State.FAILED if isinstance(error, FrameRejected) else State.QUARANTINED
         return LocalAnnotation(
-            {"frame_id": frame_id, "state": state, "model": self._model(), "reason": reason}
+            Annotation(frame_id=frame_id, state=state, model=self._model(), reason=reason_of(error))
         )
 
-    def _model(self) -> dict[str, str]:
+    def _model(self) -> ModelRef:
         bundle = self._session.bundle
-        return {"name": bundle.name, "version": bundle.version}
+        return ModelRef(name=bundle.name, version=bundle.version)
 
     @staticmethod
     def _twice(decode: Any) -> Any:
@@ -191,7 +164,7 @@ def annotate_with_arrays(
 
 def annotate(path: Path, frames: str | None, model: str | None) -> list[dict[str, Any]]:
     """Annotate frames of one file: dicts in the wire shape of an annotation."""
-    return [one.said for one in annotate_with_arrays(path, frames, model)]
+    return [one.said.model_dump(mode="json") for one in annotate_with_arrays(path, frames, model)]
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import select, text
 
+from scatterlens.schemas import AttributeResult
 from scatterlens_service import ledger, migrations
 from scatterlens_service.ledger import (
     FrameFilter,
@@ -19,7 +20,6 @@ from scatterlens_service.ledger import (
     NewAnnotation,
     NewFrame,
     Principal,
-    Score,
     Sender,
 )
 from scatterlens_service.ledger.doubts import uncertainty
@@ -41,7 +41,10 @@ def frame(number: int) -> NewFrame:
 
 def answer(novelty: float | None = None, **probabilities: float) -> NewAnnotation:
     return NewAnnotation(
-        scores=[Score(name, p, THRESHOLD, p >= THRESHOLD) for name, p in probabilities.items()],
+        scores=[
+            AttributeResult(id=name, probability=p, threshold=THRESHOLD, tag=p >= THRESHOLD)
+            for name, p in probabilities.items()
+        ],
         novelty=novelty,
         mask_fraction=0.0,
         timings_ms={},

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
 
-from scatterlens.schemas import State
+from scatterlens.schemas import AttributeResult, Reason, State
 from scatterlens_service import ledger, migrations
 from scatterlens_service.ledger import (
     FrameFilter,
@@ -23,9 +23,7 @@ from scatterlens_service.ledger import (
     ModelVersion,
     NewAnnotation,
     NewFrame,
-    Score,
     Sender,
-    Verdict,
     WorkerReport,
     search,
 )
@@ -35,8 +33,18 @@ from support.waiting import holds, wait_until
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
 VGG = ModelVersion("vgg", "bbbbbbbbbbbb")
-UNREADABLE = Verdict("unreadable", "Cannot be read", "The header ends early.", "Send it again.")
-CRASH = Verdict("decode_crashed", "Crashed", "Twice.", "Look at it.")
+UNREADABLE = Reason(
+    type="unreadable",
+    title="Cannot be read",
+    detail="The header ends early.",
+    remedy="Send it again.",
+)
+CRASH = Reason(
+    type="decode_crashed",
+    title="Crashed",
+    detail="Twice.",
+    remedy="Look at it.",
+)
 
 
 def frame(number: int, index: int | None = None) -> NewFrame:
@@ -45,7 +53,10 @@ def frame(number: int, index: int | None = None) -> NewFrame:
 
 def answer(**probabilities: float) -> NewAnnotation:
     return NewAnnotation(
-        scores=[Score(name, p, 0.5, p >= 0.5) for name, p in probabilities.items()],
+        scores=[
+            AttributeResult(id=name, probability=p, threshold=0.5, tag=p >= 0.5)
+            for name, p in probabilities.items()
+        ],
         novelty=0.25,
         mask_fraction=0.125,
         timings_ms={"decode": 3.0},
@@ -320,7 +331,7 @@ def test_a_complete_job_has_one_annotation_with_its_scores(engine):
     frame_id = annotate(engine, 1, ring=0.9, halo=0.1)
     stored = state_of(engine, frame_id)
     assert stored.state is State.DONE
-    assert [(s.attribute, s.probability, s.tag) for s in stored.scores] == [
+    assert [(s.id, s.probability, s.tag) for s in stored.scores] == [
         ("ring", 0.9, True),
         ("halo", 0.1, False),
     ]
@@ -512,7 +523,7 @@ def test_all_that_models_say_about_a_frame_is_found_first_asked_first(engine):
         said = ledger.all_annotations(session, frame(1).id)
         assert ledger.all_annotations(session, "0" * 64) == []
     assert [(one.model, one.state) for one in said] == [(VGG, State.QUEUED), (AAM, State.DONE)]
-    assert [score.attribute for score in said[1].scores] == ["ring"]
+    assert [score.id for score in said[1].scores] == ["ring"]
 
 
 # --- watching over

@@ -7,9 +7,9 @@ import sys
 import pytest
 from sqlalchemy import text
 
-from scatterlens.schemas import State
+from scatterlens.schemas import AttributeResult, State
 from scatterlens_service import ledger
-from scatterlens_service.ledger import ModelVersion, NewAnnotation, NewFrame, Score, WorkerReport
+from scatterlens_service.ledger import ModelVersion, NewAnnotation, NewFrame, WorkerReport
 from scatterlens_service.settings import Settings
 from scatterlens_service.tending.bell import open_bell
 from scatterlens_service.tending.presence import find_departed, forget_departed
@@ -31,7 +31,7 @@ def frame(number: int) -> NewFrame:
 
 
 def answer() -> NewAnnotation:
-    scores = [Score("ring", 0.9, 0.5, tag=True)]
+    scores = [AttributeResult(id="ring", probability=0.9, threshold=0.5, tag=True)]
     return NewAnnotation(scores, 0.25, 0.125, {}, "CPU", "b" * 64, (10, 20), {}, None)
 
 

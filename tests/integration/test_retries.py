@@ -4,24 +4,40 @@ import threading
 
 from sqlalchemy import func, select, text
 
-from scatterlens.schemas import State
+from scatterlens.schemas import AttributeResult, Reason, State
 from scatterlens_service import ledger
 from scatterlens_service.ledger import (
     ModelVersion,
     NewAnnotation,
     NewFrame,
     NewRun,
-    Score,
     Sender,
-    Verdict,
 )
 from scatterlens_service.ledger.tables import Annotation, Event
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
-UNREADABLE = Verdict("unreadable", "Cannot be read", "The header ends early.", "Send it again.")
-CRASH = Verdict("decode_crashed", "Crashed", "Twice.", "Look at it.")
+UNREADABLE = Reason(
+    type="unreadable",
+    title="Cannot be read",
+    detail="The header ends early.",
+    remedy="Send it again.",
+)
+CRASH = Reason(
+    type="decode_crashed",
+    title="Crashed",
+    detail="Twice.",
+    remedy="Look at it.",
+)
 ANSWER = NewAnnotation(
-    [Score("ring", 0.9, 0.5, True)], 0.5, 0, {}, "CPU", "b" * 64, (9, 9), {}, None
+    [AttributeResult(id="ring", probability=0.9, threshold=0.5, tag=True)],
+    0.5,
+    0,
+    {},
+    "CPU",
+    "b" * 64,
+    (9, 9),
+    {},
+    None,
 )
 
 

@@ -5,14 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import text
 
-from scatterlens.schemas import State
+from scatterlens.schemas import Reason, State
 from scatterlens_service import ledger
-from scatterlens_service.ledger import NewRun, Verdict, WorkerReport
+from scatterlens_service.ledger import NewRun, WorkerReport
 from scatterlens_service.settings import Settings
 from scatterlens_service.tending.bell import NoBell
 from scatterlens_service.tending.training import train_by_policy
 
-WHY = Verdict("no_positives", "Nothing shows it", "ring", "Label frames")
+WHY = Reason(
+    type="no_positives",
+    title="Nothing shows it",
+    detail="ring",
+    remedy="Label frames",
+)
 AAM = ledger.ModelVersion("aam", "0" * 12)
 AT = {"stage": "train", "share": 0.5}
 

@@ -5,10 +5,19 @@ import os
 import time
 from multiprocessing.connection import Connection
 
+from scatterlens.schemas import AttributeResult
 from scatterlens_service import ledger
 
 _ANSWER = ledger.NewAnnotation(
-    [ledger.Score("ring", 0.5, 0.5, True)], 0.0, 0.0, {}, "none", "0" * 64, (1, 1), {}, None
+    [AttributeResult(id="ring", probability=0.5, threshold=0.5, tag=True)],
+    0.0,
+    0.0,
+    {},
+    "none",
+    "0" * 64,
+    (1, 1),
+    {},
+    None,
 )
 # A server that has imported the ledger forks each worker: they start in milliseconds.
 _PROCESSES = multiprocessing.get_context("forkserver")

@@ -116,7 +116,7 @@ def annotate_locally(items: Sequence[Item], home: Path) -> Local:
         for path, frame in items:
             (answer,) = annotator.annotate(path, str(frame))
             answers[path.name, frame] = {
-                entry["id"]: entry["probability"] for entry in answer.said["attributes"]
+                entry.id: entry.probability for entry in answer.said.attributes
             }
     return answers
 

@@ -16,6 +16,7 @@ from scatterlens_models.annotate import FrameAnnotation, annotate_frames
 from scatterlens_models.decoding import DecodeCrashed, FrameRejected
 from scatterlens_models.frame import Frame
 from scatterlens_models.gradients import NoGradientsError
+from scatterlens_models.reasons import reason_of
 from scatterlens_models.session import ModelSession
 from scatterlens_models.stored import pack
 from scatterlens_service import ledger
@@ -148,13 +149,13 @@ def _decode(runtime: Runtime, job: LeasedJob) -> Frame | None:
         path = runtime.blobs.verified_path(job.sha256)
         return runtime.decoder.decode(path, job.index or 0)
     except FrameRejected as error:
-        verdict = results.rejected(error)
+        verdict = reason_of(error)
     except (BlobMissingError, BlobDamagedError) as error:
         verdict = results.lost_file(error)
     except DecodeCrashed as error:
         _log.warning("decoding %s: %s", job.frame_id, error)
         with ledger.writing(runtime.engine) as session:
-            ledger.crashed(session, job, results.crashed(error))
+            ledger.crashed(session, job, reason_of(error))
         return None
     except OSError:
         raise

@@ -4,32 +4,22 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from scatterlens_models.annotate import FrameAnnotation
-from scatterlens_models.decoding import DecodeCrashed, FrameRejected
+from scatterlens.schemas import Reason
+from scatterlens_models.annotate import FrameAnnotation, attributes_of
 from scatterlens_models.decoding.headers import detector_name
 from scatterlens_models.decoding.positions import frame_number
 from scatterlens_models.frame import Frame
 from scatterlens_models.gradients import NoGradientsError
 from scatterlens_models.session import ModelSession
-from scatterlens_service.ledger import NewAnnotation, Score, Verdict
+from scatterlens_service.ledger import NewAnnotation
 
 
 def to_row(
     frame: Frame, annotation: FrameAnnotation, session: ModelSession, blob: str, decode_ms: float
 ) -> NewAnnotation:
     """The ledger's row of an annotation whose packed arrays are kept as `blob`."""
-    bundle = session.bundle
     return NewAnnotation(
-        scores=[
-            Score(attribute, float(probability), float(threshold), bool(tag))
-            for attribute, probability, threshold, tag in zip(
-                bundle.vocabulary.ids,
-                annotation.probabilities,
-                bundle.thresholds,
-                annotation.tags,
-                strict=True,
-            )
-        ],
+        scores=attributes_of(annotation, session.bundle),
         novelty=float(annotation.novelty),
         mask_fraction=float(annotation.mask_fraction),
         timings_ms={"decode": round(decode_ms, 3), **annotation.timings_ms},
@@ -62,28 +52,9 @@ def to_json(value: Any) -> Any:
             return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
-def rejected(error: FrameRejected) -> Verdict:
-    """Final verdict on a file."""
-    return Verdict(error.kind, error.title, error.detail, error.remedy)
-
-
-def crashed(error: DecodeCrashed) -> Verdict:
-    """Verdict on a file whose decoding killed its child process."""
-    how = {
-        "timeout": "took too long",
-        "memory": "needed too much memory",
-    }.get(error.kind, "crashed")
-    return Verdict(
-        type=f"decode_{error.kind}",
-        title=f"Reading this file {how}, twice",
-        detail="It was read in a process of its own with limits; that process was ended.",
-        remedy="Look whether the file opens elsewhere, write it anew, and send it again.",
-    )
-
-
-def no_gradients(error: NoGradientsError) -> Verdict:
+def no_gradients(error: NoGradientsError) -> Reason:
     """Verdict on a picture that the model cannot give."""
-    return Verdict(
+    return Reason(
         type="no_gradients",
         title="The model has no gradient maps",
         detail=str(error),
@@ -91,9 +62,9 @@ def no_gradients(error: NoGradientsError) -> Verdict:
     )
 
 
-def lost_file(error: Exception) -> Verdict:
+def lost_file(error: Exception) -> Reason:
     """Verdict on a frame whose kept file is gone or damaged."""
-    return Verdict(
+    return Reason(
         type="wrong_digest",
         title="The kept file is not the one that was sent",
         detail=str(error),

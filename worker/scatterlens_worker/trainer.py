@@ -20,6 +20,7 @@ import typer
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from scatterlens.schemas import Reason, TrainingResult
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.training.curve import read_curve
 from scatterlens_models.training.job_file import (
@@ -27,11 +28,10 @@ from scatterlens_models.training.job_file import (
     STAGES,
     TRAIN_FOLDER,
     Line,
-    Result,
 )
 from scatterlens_models.vocabulary import UnknownVocabularyError
 from scatterlens_service import ledger, registry
-from scatterlens_service.ledger import LeasedRun, Verdict
+from scatterlens_service.ledger import LeasedRun
 from scatterlens_service.settings import Settings
 from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.gating import UNMEASURED, gate_version
@@ -153,9 +153,8 @@ def _follow(trainer: Trainer, leased: LeasedRun, job: TrainingJob, folder: Path)
             return
         line = job.next_line(_LISTEN_SECONDS)
         if line is not None and line.refusal is not None:
-            verdict = Verdict(**line.refusal.model_dump())
             with ledger.writing(trainer.engine) as session:
-                ledger.refuse_run(session, leased, verdict)
+                ledger.refuse_run(session, leased, line.refusal)
             return
         if line is not None and line.result is not None:
             _record(trainer, leased, line, folder, tell=False)
@@ -202,7 +201,7 @@ def _curve(folder: Path) -> list[dict] | None:
         return None
 
 
-def _finish(trainer: Trainer, leased: LeasedRun, result: Result, folder: Path) -> None:
+def _finish(trainer: Trainer, leased: LeasedRun, result: TrainingResult, folder: Path) -> None:
     try:
         version = hand_over(trainer, folder / BUNDLE_FOLDER, leased.run_id)
     except registry.RefusedModelError as error:
@@ -243,8 +242,8 @@ def hand_over(trainer: Trainer, bundle: Path, run_id: str) -> str:
     return version
 
 
-def _unregistered(error: registry.RefusedModelError) -> Verdict:
-    return Verdict(
+def _unregistered(error: registry.RefusedModelError) -> Reason:
+    return Reason(
         type="not_registered",
         title="The model was trained, and is not registered",
         detail=str(error),
@@ -258,8 +257,8 @@ def to_finite(value: dict) -> dict:
     return {k: None if v in ("nan", "inf", "-inf") else v for k, v in to_json(value).items()}
 
 
-def _crashed(job: TrainingJob) -> Verdict:
-    return Verdict(
+def _crashed(job: TrainingJob) -> Reason:
+    return Reason(
         type="training_crashed",
         title="The process of this training died twice at the same place",
         detail=job.death(),

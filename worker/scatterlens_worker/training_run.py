@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from scatterlens.schemas import TrainingRequest
+from scatterlens.schemas import Reason, TrainingRequest
 from scatterlens_models.bundle import Bundle, BundleError
 from scatterlens_models.training.job_file import (
     DATASET_FILE,
@@ -20,7 +20,6 @@ from scatterlens_models.training.job_file import (
 )
 from scatterlens_models.vocabulary import Vocabulary, load_vocabulary
 from scatterlens_service import ledger, registry
-from scatterlens_service.ledger import Verdict
 from scatterlens_service.registry.bundles import load_version
 from scatterlens_service.settings import Settings
 
@@ -171,11 +170,11 @@ def _seen_from(folder: Path, path: Path) -> Path:
     return Path(os.path.relpath(path, folder))
 
 
-def refusal(error: Exception) -> Verdict:
+def refusal(error: Exception) -> Reason:
     """Verdict on a run that cannot begin."""
-    return Verdict(
-        "bad_start",
-        "The run cannot begin",
-        f"{error}",
-        "Ask for another run, with what the detail names.",
+    return Reason(
+        type="bad_start",
+        title="The run cannot begin",
+        detail=f"{error}",
+        remedy="Ask for another run, with what the detail names.",
     )

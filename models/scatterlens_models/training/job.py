@@ -26,6 +26,7 @@ from select import select
 import numpy as np
 import torch
 
+from scatterlens.schemas import Beside, TrainingResult, TrainingStage
 from scatterlens_models.bundle import Bundle, load_bundle
 from scatterlens_models.datasets.checks import refuse_missing_positives
 from scatterlens_models.datasets.corrections import collect_corrections
@@ -46,12 +47,9 @@ from scatterlens_models.training.job_file import (
     PRETRAIN_FOLDER,
     RESULT_FILE,
     TRAIN_FOLDER,
-    Beside,
     Job,
     JobFileError,
     Line,
-    Result,
-    Stage,
     read_job,
 )
 from scatterlens_models.training.lent_calibration import lend_calibration
@@ -74,7 +72,7 @@ class RunBusyError(RuntimeError):
     """Another process works in the folder of this run: end it, or wait for it."""
 
 
-def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
+def run_job(folder: Path, say: Callable[[Line], None]) -> TrainingResult:
     """Do what the job of a folder asks, or go on where a killed process stopped.
 
     Args:
@@ -91,7 +89,7 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
     # Paths in what is written are relative: the folder means the same on every machine.
     with chdir(folder), _locked(Path("lock")):
         if Path(RESULT_FILE).exists():
-            return Result.model_validate_json(Path(RESULT_FILE).read_text(encoding="utf-8"))
+            return TrainingResult.model_validate_json(Path(RESULT_FILE).read_text(encoding="utf-8"))
         job = read_job(Path())
         torch.set_num_threads(job.threads)
         say(Line(stage="load"))
@@ -124,7 +122,7 @@ def run_job(folder: Path, say: Callable[[Line], None]) -> Result:
         }
         card = render_run_card(made, len(validation.x), mean_ap, beside)
         made = record_metrics(Path(BUNDLE_FOLDER), figures, card)
-        result = Result(
+        result = TrainingResult(
             name=made.name,
             version=made.version,
             dataset=manifest.id,
@@ -266,7 +264,7 @@ def _pretrain(
 
 
 def _train(
-    stage: Stage,
+    stage: TrainingStage,
     recipe: Recipe,
     training: Examples,
     watched: Examples,

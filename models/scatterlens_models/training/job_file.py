@@ -4,9 +4,11 @@ Whoever starts the process reads and writes these without torch.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, Field, ValidationError
+
+from scatterlens.schemas import Reason, TrainingResult, TrainingStage
 
 JOB_FILE = "job.json"
 LOG_FILE = "job.log"
@@ -20,8 +22,7 @@ START_FILES = ("checkpoint.safetensors", "recipe.json", "frames.txt")
 PRETRAIN_FOLDER = "pretrain"
 TRAIN_FOLDER = "train"
 
-Stage = Literal["load", "pretrain", "train", "export"]
-STAGES: tuple[Stage, ...] = ("load", "pretrain", "train", "export")
+STAGES: tuple[TrainingStage, ...] = get_args(TrainingStage)
 
 
 class JobFileError(ValueError):
@@ -79,45 +80,10 @@ class Job(BaseModel, extra="forbid"):
     """Give the bundle a graph of inner gradient maps."""
 
 
-class Refusal(BaseModel):
-    """Why a run ends without a bundle, and what to do about it."""
-
-    type: str
-    title: str
-    detail: str
-    remedy: str
-
-
-class Beside(BaseModel):
-    """Another model on the validation frames of a run."""
-
-    model: str
-    """`name@version`"""
-    mean_ap: float | None = None
-
-
-class Result(BaseModel):
-    """What a run came to."""
-
-    name: str
-    version: str
-    dataset: str
-    """Id of the manifest."""
-    mean_ap: float | None = None
-    """On the run's own validation frames, at the end; None where their labels define none."""
-    validation_frames: int = 0
-    production: Beside | None = None
-    """What was production when the run began, on the same frames."""
-    kept_calibration: list[str] = Field(default_factory=list)
-    """Attributes with too few labels to calibrate, that keep what the start's bundle had."""
-    uncalibrated: list[str] = Field(default_factory=list)
-    """Those that have none to keep: their temperature is 1, their threshold 0.5."""
-
-
 class Line(BaseModel):
     """One line of standard output: where the run stands, or how it ended."""
 
-    stage: Stage | None = None
+    stage: TrainingStage | None = None
     share: float = 0.0
     """Of the stage, 0 to 1."""
     eta_seconds: float | None = None
@@ -125,8 +91,8 @@ class Line(BaseModel):
     loss: float | None = None
     mean_ap: float | None = None
     """The newest point of the curve."""
-    result: Result | None = None
-    refusal: Refusal | None = None
+    result: TrainingResult | None = None
+    refusal: Reason | None = None
 
 
 def read_job(folder: Path) -> Job:

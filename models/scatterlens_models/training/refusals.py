@@ -1,5 +1,6 @@
 """What a training refuses, as it is said to whoever asked for it."""
 
+from scatterlens.schemas import Reason
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.datasets.errors import (
     BrokenManifestError,
@@ -10,7 +11,7 @@ from scatterlens_models.datasets.errors import (
     NoPositivesError,
 )
 from scatterlens_models.training.checkpoint import CheckpointError
-from scatterlens_models.training.job_file import JobFileError, Refusal
+from scatterlens_models.training.job_file import JobFileError
 from scatterlens_models.vocabulary import UnknownVocabularyError
 
 _REFUSALS: dict[type[Exception], tuple[str, str, str]] = {
@@ -68,10 +69,10 @@ _REFUSALS: dict[type[Exception], tuple[str, str, str]] = {
 """Type, title and remedy of what is told apart; the nearest class counts."""
 
 
-def refusal_of(error: Exception) -> Refusal | None:
+def refusal_of(error: Exception) -> Reason | None:
     """What a typed error says to whoever asked for the run; None for a fault of ours."""
     for kind in type(error).__mro__:
         if kind in _REFUSALS:
             type_, title, remedy = _REFUSALS[kind]
-            return Refusal(type=type_, title=title, detail=f"{error}", remedy=remedy)
+            return Reason(type=type_, title=title, detail=f"{error}", remedy=remedy)
     return None

@@ -1,7 +1,7 @@
 """The card of a bundle that a run made: what taught it, and how far it came on its own frames."""
 
+from scatterlens.schemas import Beside
 from scatterlens_models.bundle import Bundle
-from scatterlens_models.training.job_file import Beside
 
 _FEW = 100
 """Labelled frames below which a card warns of them."""

@@ -33,7 +33,7 @@ def compare(
     its blob; it is asked only where two models tag the same attribute.
     """
     done = [one for one in annotations if one.state is State.DONE]
-    known = dict.fromkeys(score.attribute for one in done for score in one.scores)
+    known = dict.fromkeys(score.id for one in done for score in one.scores)
     order = [attribute for attribute in first if attribute in known]
     load_once = cache(load)
     every = dict.fromkeys([*order, *known])
@@ -50,7 +50,7 @@ def _compare_one(
         (one, position, score)
         for one in done
         for position, score in enumerate(one.scores)
-        if score.attribute == attribute
+        if score.id == attribute
     ]
     probabilities = [score.probability for _, _, score in found]
     tagging = [(one.blob, position) for one, position, score in found if score.tag and one.blob]

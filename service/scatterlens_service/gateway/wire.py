@@ -1,12 +1,10 @@
 """Records of the ledger as wire models."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from scatterlens.schemas import (
     Annotation,
-    AttributeResult,
     Event,
     FrameDetail,
     FramePlace,
@@ -14,7 +12,6 @@ from scatterlens.schemas import (
     GeometryIn,
     MetadataChange,
     ModelRef,
-    Reason,
     ScanSummary,
     Training,
 )
@@ -74,29 +71,16 @@ def to_geometry(row: ledger.FrameRow) -> GeometryIn | None:
 
 def to_annotation(frame: ledger.FrameRow, stored: ledger.StoredAnnotation) -> Annotation:
     """What a model says about a frame, or why it says nothing."""
-    reason = stored.reason
     return Annotation(
         frame_id=stored.frame_id,
         state=stored.state,
         model=to_model_ref(stored.model),
-        attributes=[
-            AttributeResult(
-                id=score.attribute,
-                probability=score.probability,
-                threshold=score.threshold,
-                tag=score.tag,
-            )
-            for score in stored.scores
-        ],
+        attributes=list(stored.scores),
         geometry=to_geometry(frame),
         mask_fraction=stored.mask_fraction,
         novelty=stored.novelty,
         timings_ms=dict(stored.timings_ms),
-        reason=None
-        if reason is None
-        else Reason(
-            type=reason.type, title=reason.title, detail=reason.detail, remedy=reason.remedy
-        ),
+        reason=stored.reason,
     )
 
 
@@ -129,7 +113,7 @@ def to_training(row: ledger.RunRow) -> Training:
             "request": row.description,
             "progress": row.progress,
             "result": row.result,
-            "reason": None if row.reason is None else asdict(row.reason),
+            "reason": row.reason,
         }
     )
 

@@ -6,18 +6,15 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from scatterlens.schemas import State
+from scatterlens.schemas import AttributeResult, Reason, State
 from scatterlens_service.ledger.records import (
     ModelVersion,
-    Score,
     StoredAnnotation,
     StoredRender,
-    Verdict,
     to_datetime,
 )
 from scatterlens_service.ledger.submissions import render_key
-from scatterlens_service.ledger.tables import Annotation, Job
-from scatterlens_service.ledger.tables import Score as ScoreTable
+from scatterlens_service.ledger.tables import Annotation, Job, Score
 
 
 def get_annotation(session: Session, frame_id: str, version: str) -> StoredAnnotation | None:
@@ -89,19 +86,28 @@ def _records(session: Session, rows: Sequence[Any]) -> list[StoredAnnotation]:
     ]
 
 
-def _scores(session: Session, annotation_ids: Collection[int]) -> dict[int, tuple[Score, ...]]:
-    found: dict[int, tuple[Score, ...]] = {}
+def _scores(
+    session: Session, annotation_ids: Collection[int]
+) -> dict[int, tuple[AttributeResult, ...]]:
+    found: dict[int, tuple[AttributeResult, ...]] = {}
     for row in session.scalars(
-        select(ScoreTable)
-        .where(ScoreTable.annotation_id.in_(annotation_ids))
-        .order_by(ScoreTable.annotation_id, ScoreTable.position)
+        select(Score)
+        .where(Score.annotation_id.in_(annotation_ids))
+        .order_by(Score.annotation_id, Score.position)
     ):
-        score = Score(row.attribute, row.probability, row.threshold, row.tag)
+        score = AttributeResult.model_construct(
+            id=row.attribute,
+            probability=row.probability,
+            threshold=row.threshold,
+            tag=row.tag,
+        )
         found[row.annotation_id] = (*found.get(row.annotation_id, ()), score)
     return found
 
 
-def _record(job: Job, row: Annotation | None, scores: tuple[Score, ...]) -> StoredAnnotation:
+def _record(
+    job: Job, row: Annotation | None, scores: tuple[AttributeResult, ...]
+) -> StoredAnnotation:
     model = ModelVersion(job.model_name or "", job.model_version or "")
     reason = _reason(job)
     frame_id = job.frame_id or ""
@@ -122,5 +128,5 @@ def _record(job: Job, row: Annotation | None, scores: tuple[Score, ...]) -> Stor
     )
 
 
-def _reason(job: Job) -> Verdict | None:
-    return None if job.reason is None else Verdict(**job.reason)
+def _reason(job: Job) -> Reason | None:
+    return None if job.reason is None else Reason(**job.reason)

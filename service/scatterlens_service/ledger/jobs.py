@@ -10,7 +10,7 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from scatterlens.schemas import State
+from scatterlens.schemas import Reason, State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.doubts import record_spread, uncertainty
 from scatterlens_service.ledger.events import add_events, training_event
@@ -20,7 +20,6 @@ from scatterlens_service.ledger.records import (
     LeasedJob,
     ModelVersion,
     NewAnnotation,
-    Verdict,
     WorkerReport,
 )
 from scatterlens_service.ledger.submissions import QUEUES, TRAIN
@@ -249,7 +248,15 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     session.flush()
     doubts = [uncertainty(score.probability, score.threshold) for score in result.scores]
     session.add_all(
-        Score(annotation_id=annotation.id, position=position, uncertainty=doubt, **asdict(score))
+        Score(
+            annotation_id=annotation.id,
+            position=position,
+            attribute=score.id,
+            probability=score.probability,
+            threshold=score.threshold,
+            tag=score.tag,
+            uncertainty=doubt,
+        )
         for position, (score, doubt) in enumerate(zip(result.scores, doubts, strict=True))
     )
     session.flush()
@@ -258,7 +265,7 @@ def complete(session: Session, job: LeasedJob, result: NewAnnotation) -> bool:
     if result.features is not None:
         add_features(session, annotation, result.features)
     record_spread(session, job.frame_id)
-    _tell(session, "done", job, [score.attribute for score in result.scores if score.tag])
+    _tell(session, "done", job, [score.id for score in result.scores if score.tag])
     return True
 
 
@@ -267,7 +274,7 @@ def complete_render(session: Session, job: LeasedJob, blob: str) -> bool:
     return decide(session, job, State.DONE, blob=blob)
 
 
-def fail(session: Session, job: LeasedJob, verdict: Verdict) -> bool:
+def fail(session: Session, job: LeasedJob, verdict: Reason) -> bool:
     """End the job with a typed verdict on its file; False if it was fenced off."""
     if not decide(session, job, State.FAILED, verdict):
         return False
@@ -275,7 +282,7 @@ def fail(session: Session, job: LeasedJob, verdict: Verdict) -> bool:
     return True
 
 
-def crashed(session: Session, job: LeasedJob, verdict: Verdict) -> State | None:
+def crashed(session: Session, job: LeasedJob, verdict: Reason) -> State | None:
     """The decode child died over this frame: once more, or quarantine the second time.
 
     Returns the new state, or None if the job was fenced off.
@@ -339,7 +346,7 @@ def sweep(session: Session) -> int:
             session.execute(
                 update(Job)
                 .where(Job.id.in_(ids))
-                .values(reason=asdict(verdict))
+                .values(reason=verdict.model_dump())
                 .execution_options(synchronize_session=False)
             )
     add_events(session, [event for job in dead if (event := _event_of_death(job))])
@@ -360,13 +367,13 @@ def _event_of_death(job: Job) -> Event | None:
     )
 
 
-_NO_VERDICT = Verdict(
+_NO_VERDICT = Reason(
     type="no_verdict",
     title="Three workers took this frame and none came back",
     detail="Each lease ran out before a result or a verdict was written.",
     remedy="Look into the worker's log at that time; then send the frame to a worker alone.",
 )
-_NO_END = Verdict(
+_NO_END = Reason(
     type="no_verdict",
     title="Three trainers took this run and none came further than the one before",
     detail="Each lease ran out before the run advanced.",
@@ -400,7 +407,7 @@ def decide(
     session: Session,
     job: Lease,
     state: State,
-    verdict: Verdict | None = None,
+    verdict: Reason | None = None,
     **columns: int | str,
 ) -> bool:
     """Move a leased job on, where this attempt still holds it."""
@@ -412,7 +419,7 @@ def decide(
             worker_id=None,
             lease_until=None,
             finished=Clock() if state.is_final else None,
-            reason=None if verdict is None else asdict(verdict),
+            reason=None if verdict is None else verdict.model_dump(),
             **columns,
         )
         .returning(Job.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from scatterlens.schemas import State
+from scatterlens.schemas import AttributeResult, Reason, State
 
 
 def to_datetime(seconds: float) -> datetime:
@@ -104,20 +104,10 @@ class LeasedJob:
 
 
 @dataclass(frozen=True)
-class Score:
-    """One attribute of an annotation."""
-
-    attribute: str
-    probability: float
-    threshold: float
-    tag: bool
-
-
-@dataclass(frozen=True)
 class NewAnnotation:
     """A worker's answer, whose blob already lies, fsynced, in the blob store."""
 
-    scores: Sequence[Score]
+    scores: Sequence[AttributeResult]
     """In the order of the vocabulary."""
     novelty: float | None
     mask_fraction: float
@@ -138,31 +128,20 @@ class NewAnnotation:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Why a job ends without an annotation, and what to do about it."""
-
-    type: str
-    """Stable word for programs, such as `unreadable`."""
-    title: str
-    detail: str
-    remedy: str
-
-
-@dataclass(frozen=True)
 class StoredAnnotation:
     """Where a frame stands with a model version, with the answer once there is one."""
 
     frame_id: str
     model: ModelVersion
     state: State
-    scores: tuple[Score, ...] = ()
+    scores: tuple[AttributeResult, ...] = ()
     novelty: float | None = None
     mask_fraction: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     provider: str | None = None
     blob: str | None = None
     time: datetime | None = None
-    reason: Verdict | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +150,7 @@ class StoredRender:
 
     state: State
     blob: str | None
-    reason: Verdict | None
+    reason: Reason | None
 
 
 @dataclass(frozen=True)
@@ -321,7 +300,7 @@ class RunRow:
     description: Mapping[str, Any]
     progress: Mapping[str, Any] | None
     result: Mapping[str, Any] | None
-    reason: Verdict | None
+    reason: Reason | None
 
 
 @dataclass(frozen=True)

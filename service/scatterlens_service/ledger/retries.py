@@ -12,11 +12,11 @@ from typing import Literal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from scatterlens.schemas import JobKind, State
+from scatterlens.schemas import JobKind, Reason, State
 from scatterlens_service.ledger.backlog import KIND_OF
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events
-from scatterlens_service.ledger.records import ModelVersion, Verdict, to_datetime
+from scatterlens_service.ledger.records import ModelVersion, to_datetime
 from scatterlens_service.ledger.submissions import QUEUES
 from scatterlens_service.ledger.tables import Event, Job, Submission
 
@@ -40,7 +40,7 @@ class JobRow:
     crashes: int
     queued: datetime
     finished: datetime | None
-    reason: Verdict | None
+    reason: Reason | None
 
 
 def list_jobs(
@@ -130,7 +130,7 @@ def _row(job: Job, filename: str | None) -> JobRow:
         crashes=job.crashes,
         queued=to_datetime(job.queued),
         finished=None if job.finished is None else to_datetime(job.finished),
-        reason=None if job.reason is None else Verdict(**job.reason),
+        reason=None if job.reason is None else Reason(**job.reason),
     )
 
 

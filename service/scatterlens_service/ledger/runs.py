@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from scatterlens.schemas import State
+from scatterlens.schemas import Reason, State
 from scatterlens_service.ledger.clock import Clock
 from scatterlens_service.ledger.events import add_events, appear_in_order, training_event
 from scatterlens_service.ledger.inserting import insert_into
 from scatterlens_service.ledger.jobs import MAX_CRASHES, decide, is_ours
-from scatterlens_service.ledger.records import LeasedRun, NewRun, RunRow, Verdict, to_datetime
+from scatterlens_service.ledger.records import LeasedRun, NewRun, RunRow, to_datetime
 from scatterlens_service.ledger.submissions import TRAIN
 from scatterlens_service.ledger.tables import Job, Label, Run
 
@@ -172,7 +172,7 @@ def complete_run(session: Session, leased: LeasedRun, result: Mapping[str, Any])
     return True
 
 
-def refuse_run(session: Session, leased: LeasedRun, verdict: Verdict) -> bool:
+def refuse_run(session: Session, leased: LeasedRun, verdict: Reason) -> bool:
     """End a training with a typed verdict on what it was asked for; False if it was fenced off."""
     if not decide(session, leased, State.FAILED, verdict):
         return False
@@ -180,7 +180,7 @@ def refuse_run(session: Session, leased: LeasedRun, verdict: Verdict) -> bool:
     return True
 
 
-def crash_run(session: Session, leased: LeasedRun, verdict: Verdict) -> State | None:
+def crash_run(session: Session, leased: LeasedRun, verdict: Reason) -> State | None:
     """The process of a training died: once more, or quarantine where it did so before.
 
     Returns the new state, or None if the run was fenced off.
@@ -251,5 +251,5 @@ def _row(run: Run, job: Job) -> RunRow:
         description=run.description,
         progress=run.progress,
         result=run.result,
-        reason=None if job.reason is None else Verdict(**job.reason),
+        reason=None if job.reason is None else Reason(**job.reason),
     )

@@ -106,7 +106,7 @@ def _write_annotation(process: h5py.Group, one: Said, number: int) -> None:
     if one.row.time is not None:
         process["date"] = _time(one.row.time)
     _fill(process, novelty=one.row.novelty, mask_fraction=one.row.mask_fraction)
-    process["attributes"] = _names([score.attribute for score in scores])
+    process["attributes"] = _names([score.id for score in scores])
     process["probabilities"] = np.array([score.probability for score in scores])
     process["thresholds"] = np.array([score.threshold for score in scores])
     process["tags"] = np.array([score.tag for score in scores], np.uint8)

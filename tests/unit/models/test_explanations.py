@@ -84,7 +84,7 @@ def test_gradients_are_those_of_the_attribute_that_is_asked_for(bundle):
 
 def test_without_attributes_the_tags_are_explained_the_likeliest_first(bundle):
     (one,) = explain(FRAME, None, str(bundle.path))
-    tags = [a for a in one.said["attributes"] if a["tag"]]
+    tags = [a for a in one.said.attributes if a.tag]
     order = sorted(tags, key=lambda a: -a["probability"])
     assert [m.name for m in one.maps] == [a["id"] for a in order]
     assert [m.probability for m in one.maps] == [a["probability"] for a in order]
@@ -124,16 +124,16 @@ def test_a_refused_file_is_a_verdict_and_a_stack_gives_each_frame(tmp_path, bund
     words = tmp_path / "words.cbf"
     words.write_text("no frame")
     (one,) = explain(words, None, str(bundle.path))
-    assert one.said["reason"]["type"] == "unsupported"
+    assert one.said.reason.type == "unsupported"
     assert one.maps == []
     stack = tmp_path / "stack.npy"
     counts = np.random.default_rng(1).poisson(50, (3, 96, 128)).astype(np.int32)
     stack.write_bytes(npy(counts))
     found = list(explain(stack, "1:3", str(bundle.path), attributes=("ring",)))
-    assert [one.said["frame_id"][-2:] for one in found] == [".1", ".2"]
+    assert [one.said.frame_id[-2:] for one in found] == [".1", ".2"]
     assert len({one.maps[0].probability for one in found}) == 2
 
 
 def test_a_bundle_is_found_by_its_folder(bundle):
     one = explain_one(bundle, "cam")
-    assert one.said["model"]["version"] == load_bundle(bundle.path).version
+    assert one.said.model.version == load_bundle(bundle.path).version

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scatterlens.schemas import Annotation
 from scatterlens_models import local
 from scatterlens_models.bundle import BundleError
 from scatterlens_models.local import LocalAnnotator, SelectionError
@@ -42,7 +41,7 @@ def stack_file(folder: Path) -> Path:
 
 def test_a_real_frame_is_answered_in_the_wire_shape(annotator):
     (one,) = annotator.annotate(FRAME)
-    said = Annotation.model_validate(one.said)
+    said = one.said
     assert said.frame_id == hashlib.sha256(FRAME.read_bytes()).hexdigest()
     assert said.state == "done"
     assert len(said.attributes) == 20
@@ -65,14 +64,14 @@ def test_frames_of_a_stack_are_chosen_and_named_by_index(annotator, frames, indi
     path = stack_file(tmp_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     found = annotator.annotate(path, frames)
-    assert [one.said["frame_id"] for one in found] == [f"{digest}.{index}" for index in indices]
+    assert [one.said.frame_id for one in found] == [f"{digest}.{index}" for index in indices]
     for one, index in zip(found, indices, strict=True):
         np.testing.assert_array_equal(one.frame.image, (index + 1) * COUNTS)
 
 
 def test_a_frame_beyond_the_stack_is_a_verdict(annotator, tmp_path):
     (one,) = annotator.annotate(stack_file(tmp_path), "3")
-    said = Annotation.model_validate(one.said)
+    said = one.said
     assert (said.state, said.reason.type) == ("failed", "no_image")
 
 
@@ -90,7 +89,7 @@ def test_a_refused_file_is_an_answer_with_its_reason(annotator, data, kind, tmp_
     path = tmp_path / "frame.edf"
     path.write_bytes(data)
     (one,) = annotator.annotate(path)
-    said = Annotation.model_validate(one.said)
+    said = one.said
     assert (said.state, said.reason.type) == ("failed", kind)
     assert said.reason.remedy
     with pytest.raises(ValueError, match="no overlay"):

@@ -20,6 +20,7 @@ import typer
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from scatterlens.schemas import TrainingResult
 from scatterlens_models.bundle import load_bundle
 from scatterlens_models.datasets.manifest import write_manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember
@@ -32,7 +33,6 @@ from scatterlens_models.training.job_file import (
     Job,
     JobFileError,
     Line,
-    Result,
     write_job,
 )
 from scatterlens_models.training.loop import train
@@ -112,7 +112,7 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[Line]:
         yield Line.model_validate_json(text)
 
 
-def finish(folder: Path) -> Result:
+def finish(folder: Path) -> TrainingResult:
     with running(folder) as process:
         *_, last = lines_of(process)
         assert process.wait(60) == 0, (folder / "job.log").read_text()
@@ -225,7 +225,7 @@ def _pretend_calibrated(folder: Path, temperature: float, threshold: float) -> N
 
 def test_a_result_without_a_figure_is_understood():
     """As few labels leave it: whatever may be absent is left out of a line, and read as absent."""
-    result = Result(name="a", version="0" * 12, dataset="d")
+    result = TrainingResult(name="a", version="0" * 12, dataset="d")
     line = Line(stage="export", share=1.0, mean_ap=result.mean_ap, result=result)
     assert Line.model_validate_json(line.model_dump_json(exclude_none=True)) == line
     assert result.mean_ap is None

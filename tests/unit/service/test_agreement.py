@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scatterlens.schemas import Reason
 from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import Placement
 from scatterlens_service import ledger
@@ -18,7 +19,12 @@ from support.bundles import make_bundle
 from support.gateway import npy, picture
 
 SCALES = {"linear": 1.0, "other": 0.01, "third": 0.02}
-VERDICT = ledger.Verdict("odd", "Odd", "In this way.", "Do that.")
+VERDICT = Reason(
+    type="odd",
+    title="Odd",
+    detail="In this way.",
+    remedy="Do that.",
+)
 
 
 # --- the numbers themselves

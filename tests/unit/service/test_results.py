@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scatterlens.schemas import AttributeResult
 from scatterlens_models.bundle import load_bundle, seal_bundle
 from scatterlens_models.overlay import overlay
 from scatterlens_models.preprocess import Placement
@@ -368,7 +369,15 @@ def complete(service, stored: StoredAnnotation) -> None:
     """Answer the only job, as a worker would."""
     blob = BlobFolder(service.settings.blob_folder).put_bytes(pack(stored))
     answer = ledger.NewAnnotation(
-        [ledger.Score("ring", 0.5, 0.5, True)], 0.1, 0.0, {}, "none", blob, (96, 128), {}, None
+        [AttributeResult(id="ring", probability=0.5, threshold=0.5, tag=True)],
+        0.1,
+        0.0,
+        {},
+        "none",
+        blob,
+        (96, 128),
+        {},
+        None,
     )
     engine = ledger.open_engine(service.settings.database)
     with ledger.writing(engine) as session:

@@ -43,7 +43,7 @@ def test_a_frame_is_answered_as_the_model_answers_it(runtime, send):
     frame = runtime.decoder.decode(runtime.blobs.path(frame_id))
     (expected,) = annotate_frames([frame], model)
     assert stored.state is State.DONE
-    assert [s.attribute for s in stored.scores] == list(model.bundle.vocabulary.ids)
+    assert [s.id for s in stored.scores] == list(model.bundle.vocabulary.ids)
     np.testing.assert_allclose([s.probability for s in stored.scores], expected.probabilities)
     assert [s.tag for s in stored.scores] == expected.tags.tolist()
     assert stored.provider == "CPUExecutionProvider"
@@ -68,7 +68,7 @@ def test_more_frames_than_a_batch_are_all_answered(runtime, send):
 def test_a_refused_file_fails_with_its_reason_and_its_neighbours_are_as_without_it(runtime, send):
     alone = send(picture(1))
     drain(runtime)
-    first = {score.attribute: score.probability for score in state_of(runtime, alone).scores}
+    first = {score.id: score.probability for score in state_of(runtime, alone).scores}
     with ledger.writing(runtime.engine) as session:
         for table in reversed(Table.metadata.sorted_tables):
             session.execute(delete(table))
@@ -81,7 +81,7 @@ def test_a_refused_file_fails_with_its_reason_and_its_neighbours_are_as_without_
     assert refused.reason is not None
     assert refused.reason.remedy
     # It is answered in a batch now, where onnxruntime may add up in another order.
-    beside = {score.attribute: score.probability for score in state_of(runtime, good).scores}
+    beside = {score.id: score.probability for score in state_of(runtime, good).scores}
     assert beside == pytest.approx(first, abs=1e-5)
     assert state_of(runtime, other).state is State.DONE
 

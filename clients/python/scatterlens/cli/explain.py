@@ -51,7 +51,7 @@ def explain(
     refused = False
     try:
         for one in found:
-            annotation = Annotation.model_validate(one.said)
+            annotation: Annotation = one.said
             if annotation.reason:
                 said = annotation.reason
                 console.print(

@@ -60,7 +60,7 @@ def annotate_locally(files: list[str], frames: str, model: str | None) -> Iterat
 
 
 def _outcome(file: str, one: Any) -> Iterator[Outcome]:
-    annotation = Annotation.model_validate(one.said)
+    annotation: Annotation = one.said
     if annotation.reason:
         error = FrameRejected(annotation.reason, annotation.frame_id, annotation.state)
         yield Outcome(file, annotation.frame_id, annotation.state, error=error)

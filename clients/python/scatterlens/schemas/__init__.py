@@ -102,6 +102,7 @@ from scatterlens.schemas.search import (
 )
 from scatterlens.schemas.service import Event, Health, WorkerInfo
 from scatterlens.schemas.training import (
+    Beside,
     Training,
     TrainingChange,
     TrainingList,
@@ -120,6 +121,7 @@ __all__ = [
     "AttributeInfo",
     "AttributeResult",
     "AzimuthalProfile",
+    "Beside",
     "CandidateIn",
     "ComparedAttribute",
     "Comparison",

@@ -83,7 +83,7 @@ def _table(
     for row, stored in _found(gateway, caller, model, wanted, order):
         summary = to_summary(row).model_dump(mode="json")
         scores = () if stored is None else stored.scores
-        said = {score.attribute: score.probability for score in scores}
+        said = {score.id: score.probability for score in scores}
         told = _own_values(row)
         yield line(
             [
