@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.bundle import Bundle, find_bundle, load_bundle
+from scatterlens_models.datasets.examples import load_examples
+from scatterlens_models.datasets.real_frames import decode_all, read_real
 from scatterlens_models.decoding import DecodeChild
 from scatterlens_models.evaluation.pointing import evidence_mask
-from scatterlens_models.evaluation.real import decode_all, read_real
 from scatterlens_models.evaluation.sheet import choose, log_picture
 from scatterlens_models.evaluation.strata import HARD
 from scatterlens_models.explanations import EvidenceMap, evidence_maps
@@ -35,7 +36,6 @@ from scatterlens_models.synthetic.dataset import SPLITS, open_shards, simulate
 from scatterlens_models.synthetic.detectors import DETECTORS
 from scatterlens_models.synthetic.frames import write_frames
 from scatterlens_models.training.checkpoint import load_weights
-from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.recipe import read_recipe
 from scatterlens_models.vocabulary import load_vocabulary

@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scatterlens_models.datasets.examples import Examples, load_examples
+from scatterlens_models.datasets.real_frames import RealFrame, decode_all, read_real
 from scatterlens_models.evaluation.calibration import sigmoid
-from scatterlens_models.evaluation.metrics import base_rate, mean_average_precision
 from scatterlens_models.evaluation.pointing import pointing_game
-from scatterlens_models.evaluation.real import RealFrame, decode_all, read_real, real_figure
+from scatterlens_models.evaluation.real import real_figure
+from scatterlens_models.metrics import base_rate, mean_average_precision
 from scatterlens_models.nets import METHODS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec, prepare
 from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
-from scatterlens_models.training.examples import Examples, load_examples
 from scatterlens_models.training.export import explain_all
 from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.recipe import Recipe, slim

@@ -15,8 +15,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.nets import build
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import batch_of
 from scatterlens_models.training.objective import backward
 from scatterlens_models.training.optimiser import optimisers

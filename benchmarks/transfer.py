@@ -21,21 +21,17 @@ import numpy as np
 import torch
 
 from scatterlens_models.bundle import DEFAULT_BUNDLE, Bundle, bundle_folder, load_bundle
-from scatterlens_models.evaluation.metrics import average_precisions
-from scatterlens_models.evaluation.real import (
-    decode_all,
-    read_real,
-    real_difference,
-    real_figure,
-)
+from scatterlens_models.datasets.examples import Examples
+from scatterlens_models.datasets.real_frames import decode_all, read_real
+from scatterlens_models.evaluation.real import real_difference, real_figure
 from scatterlens_models.frame import Frame
+from scatterlens_models.metrics import average_precisions
 from scatterlens_models.preprocess import PreprocessSpec, prepare
 from scatterlens_models.session import ModelSession
 from scatterlens_models.synthetic.detectors import DETECTORS, Detector
 from scatterlens_models.synthetic.frames import expose
 from scatterlens_models.synthetic.sampling import sample_at
 from scatterlens_models.synthetic.scene import Instrument, Shadow
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.recipe import slim
 from scatterlens_models.training.transfer import TransferError, transfer

@@ -18,6 +18,7 @@ from scatterlens_models.bundle import (
     shipped_bundles,
 )
 from scatterlens_models.evaluation.commands import gate
+from scatterlens_models.evaluation.realism_command import compare
 from scatterlens_models.showing import progress_bar
 from scatterlens_models.synthetic.commands import synth
 from scatterlens_models.training.commands import train, transfer
@@ -26,6 +27,7 @@ __all__ = ["evaluate", "models", "synth", "train", "transfer"]
 
 models = typer.Typer(name="models", help="Bundles: list, verify, gate.", no_args_is_help=True)
 models.command("gate")(gate)
+synth.command("compare")(compare)
 _console = Console(markup=False)
 
 

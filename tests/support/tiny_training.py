@@ -2,7 +2,7 @@
 
 import torch
 
-from scatterlens_models.training.examples import Examples
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.training.recipe import Recipe
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from scatterlens.schemas import Reason, TrainingResult
 from scatterlens_models.bundle import BundleError
-from scatterlens_models.training.curve import read_curve
+from scatterlens_models.evaluation.curve import read_curve
 from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
     STAGES,

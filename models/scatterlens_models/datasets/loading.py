@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 
 from scatterlens_models.datasets.errors import DatasetError
+from scatterlens_models.datasets.examples import EVIDENCE_SIDE, Examples, pool_evidence
 from scatterlens_models.datasets.manifest import Manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember, Split, of_split
 from scatterlens_models.datasets.preparing import prepare_members
 from scatterlens_models.preprocess import METHOD, PreprocessSpec, shrink
 from scatterlens_models.synthetic.dataset import simulate
 from scatterlens_models.synthetic.shards import Shards, open_shards
-from scatterlens_models.training.examples import EVIDENCE_SIDE, Examples, pool_evidence
 
 _log = logging.getLogger(__name__)
 

@@ -1,86 +1,16 @@
 """The figure on real frames: average precision with an interval over sources.
 
-A folder of real frames holds `INDEX.csv` (file, source, half, frame, ...) and `LABELS.csv` (file,
-labels, confidence). Frames of one source resemble one another, so each counts 1 / (usable frames
+Frames of one source resemble one another, so each counts 1 / (usable frames
 of its source), and the interval comes from drawing sources anew.
 """
 
-import csv
-import tomllib
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
-from scatterlens_models.decoding import DecodeChild, FrameRejected
-from scatterlens_models.evaluation.metrics import average_precision
-from scatterlens_models.frame import Frame
+from scatterlens_models.datasets.real_frames import RealFrame, read_rules
+from scatterlens_models.metrics import average_precision
 from scatterlens_models.vocabulary import Vocabulary
 
-USABLE = ("high", "medium")
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True, eq=False)
-class RealFrame:
-    """One labelled frame of a real detector."""
-
-    file: str
-    source: str
-    index: int
-    usable: bool
-    """Judged with high or medium confidence."""
-    labels: np.ndarray
-    """(A,) 1 seen, 0 not seen, -1 not judged."""
-
-
-def _rules() -> dict:
-    path = Path(__file__).with_name("real_labels.toml")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def labels_from_words(words: set[str], vocabulary: Vocabulary) -> np.ndarray:
-    """Labels (A,) of one frame from the words of its row."""
-    rules = _rules()
-    labels = np.full(len(vocabulary.ids), -1, dtype=np.int8)
-    unjudged = {a for word, ids in rules["unjudged_with"].items() if word in words for a in ids}
-    for attribute, word in rules["judged"].items():
-        if attribute not in unjudged:
-            labels[vocabulary.index(attribute)] = int(word in words)
-    for attribute, needed in rules["together"].items():
-        if words.issuperset(needed):
-            labels[vocabulary.index(attribute)] = 1
-    return labels
-
-
-def read_real(folder: Path, vocabulary: Vocabulary) -> list[RealFrame]:
-    """All frames of a folder's index with their labels."""
-    with (folder / "LABELS.csv").open(newline="", encoding="utf-8") as stream:
-        judged = {row["file"]: row for row in csv.DictReader(stream)}
-    with (folder / "INDEX.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return [
-        RealFrame(
-            row["file"],
-            row["source"],
-            int(row["frame"]),
-            judged[row["file"]]["confidence"] in USABLE,
-            labels_from_words(set(judged[row["file"]]["labels"].split(";")), vocabulary),
-        )
-        for row in rows
-    ]
-
-
-def decode_all(folder: Path, frames: list[RealFrame]) -> list[Frame]:
-    """Decode every frame; `ValueError` names one that its reader refuses."""
-    decoded = []
-    with DecodeChild() as child:
-        for frame in frames:
-            try:
-                decoded.append(child.decode(folder / frame.file, frame.index))
-            except FrameRejected as refusal:
-                raise ValueError(f"{frame.file} cannot be evaluated: {refusal}") from refusal
-    return decoded
 
 
 def source_weights(sources: list[str]) -> np.ndarray:
@@ -104,7 +34,7 @@ def _precisions(
         np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
         for _ in range(RESAMPLES)
     ]
-    columns = [vocabulary.index(a) for a in _rules()["reported"]["average_precision"]]
+    columns = [vocabulary.index(a) for a in read_rules()["reported"]["average_precision"]]
 
     def figure(rows: np.ndarray) -> np.ndarray:
         return np.array(
@@ -143,7 +73,7 @@ def real_figure(
     seed: int = 0,
 ) -> dict:
     """AP of the reported attributes with 90 % intervals; hits and false alarms of the others."""
-    reported = _rules()["reported"]["average_precision"]
+    reported = read_rules()["reported"]["average_precision"]
     found, resampled = _precisions(frames, probabilities_NA, vocabulary, seed)
     keep = np.array([frame.usable for frame in frames])
     labels = np.stack([frame.labels for frame in frames])[keep]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from scatterlens_models.datasets.real_frames import RealFrame, read_real
 from scatterlens_models.decoding import DecodeChild, FrameRejected
 from scatterlens_models.evaluation.domain_test import (
     Kind,
@@ -25,7 +26,7 @@ from scatterlens_models.evaluation.domain_test import (
     simulated_kind,
 )
 from scatterlens_models.evaluation.image_statistics import statistics
-from scatterlens_models.evaluation.real import RealFrame, read_real, source_weights
+from scatterlens_models.evaluation.real import source_weights
 from scatterlens_models.preprocess import (
     MINIMUM_COVERAGE,
     PreprocessSpec,

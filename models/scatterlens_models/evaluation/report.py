@@ -8,20 +8,16 @@ import numpy as np
 
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.bundle import Bundle
+from scatterlens_models.datasets.real_frames import decode_all, read_real
 from scatterlens_models.evaluation.calibration import expected_calibration_error
-from scatterlens_models.evaluation.metrics import average_precisions, base_rate
+from scatterlens_models.evaluation.curve import read_curve
 from scatterlens_models.evaluation.pointing import pointing_game
 from scatterlens_models.evaluation.predictions import predict_part
-from scatterlens_models.evaluation.real import (
-    decode_all,
-    read_real,
-    real_difference,
-    real_figure,
-)
+from scatterlens_models.evaluation.real import real_difference, real_figure
+from scatterlens_models.evaluation.run_card import trust
 from scatterlens_models.evaluation.strata import HARD
+from scatterlens_models.metrics import average_precisions, base_rate
 from scatterlens_models.session import ModelSession
-from scatterlens_models.training.curve import read_curve
-from scatterlens_models.training.run_card import trust
 
 _TRUSTED_AS_LABELS = (
     "- Some of its heads were fitted to a few labelled frames (`heads` in `bundle.json`): what it"

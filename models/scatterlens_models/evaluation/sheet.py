@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.bundle import Bundle
-from scatterlens_models.evaluation.real import RealFrame, decode_all, read_real
+from scatterlens_models.datasets.real_frames import RealFrame, decode_all, read_real
 from scatterlens_models.frame import Frame
 from scatterlens_models.overlay import overlay
 from scatterlens_models.session import ModelSession

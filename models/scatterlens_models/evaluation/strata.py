@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from scatterlens_models.evaluation.metrics import average_precisions
+from scatterlens_models.metrics import average_precisions
 
 HARD = 40.0
 """Positives below this detectability d' form the hard stratum."""

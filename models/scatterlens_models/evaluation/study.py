@@ -10,7 +10,6 @@ from scatterlens_models.bundle import Bundle
 from scatterlens_models.evaluation.calibration import expected_calibration_error
 from scatterlens_models.evaluation.intervals import cluster_interval
 from scatterlens_models.evaluation.look_alikes import correlations, look_alikes
-from scatterlens_models.evaluation.metrics import average_precisions, base_rate
 from scatterlens_models.evaluation.overlay_quality import (
     OverlayQuality,
     centre_maps,
@@ -26,6 +25,7 @@ from scatterlens_models.evaluation.strata import (
     ap_by_kind,
     thirds,
 )
+from scatterlens_models.metrics import average_precisions, base_rate
 from scatterlens_models.vocabulary import UnknownVocabularyError, Vocabulary, load_vocabulary
 
 BINS = 10

@@ -15,9 +15,9 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
+    from scatterlens_models.evaluation.curve import Progress as Step
     from scatterlens_models.reproduce.rows import Row
     from scatterlens_models.reproduce.running import Report
-    from scatterlens_models.training.curve import Progress as Step
 
 _console = Console(markup=False)
 

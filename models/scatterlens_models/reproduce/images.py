@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.reproduce.material import Material, MaterialError, manifest_digest
 from scatterlens_models.reproduce.scales import Scale
-from scatterlens_models.training.examples import Examples
 
 CLASSES = 10
 _UNSIGNED_BYTES = 0x08

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scatterlens_models.datasets.examples import Examples, load_examples
 from scatterlens_models.evaluation.pointing import evidence_mask
 from scatterlens_models.reproduce.scales import Scale
 from scatterlens_models.synthetic.dataset import (
@@ -18,7 +19,6 @@ from scatterlens_models.synthetic.dataset import (
     labels_digest,
 )
 from scatterlens_models.synthetic.shards import BrokenShardError, Shards, open_shards
-from scatterlens_models.training.examples import Examples, load_examples
 
 _SMOKE_SEED = 20200907
 _PARTS = {"train": "training", "validation": "watched", "test": "test"}

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from scatterlens_models.evaluation.metrics import base_rate, mean_average_precision
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.evaluation.overlay_quality import centre_maps, even_maps, overlay_quality
 from scatterlens_models.evaluation.patches import (
     inside_mask,
@@ -13,12 +13,12 @@ from scatterlens_models.evaluation.patches import (
     selected_patches,
 )
 from scatterlens_models.evaluation.pointing import pointing_game
+from scatterlens_models.metrics import base_rate, mean_average_precision
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.nets.loss_attention import ConvPatchNet, PatchNet
 from scatterlens_models.nets.loss_attention.attention import XI
 from scatterlens_models.nets.loss_attention.grid import patch_count
 from scatterlens_models.reproduce.material import Material
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import explain_all
 from scatterlens_models.training.loop import predict
 

@@ -12,16 +12,17 @@ import torch
 
 from scatterlens_models.datasets.counting import labels_of
 from scatterlens_models.datasets.errors import DatasetError
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.datasets.importing.real_halves import read_real_halves
 from scatterlens_models.datasets.members import FrameMember, of_split
 from scatterlens_models.datasets.preparing import prepare_members
-from scatterlens_models.evaluation.metrics import base_rate, mean_average_precision
-from scatterlens_models.evaluation.real import RealFrame, real_figure
+from scatterlens_models.datasets.real_frames import RealFrame
+from scatterlens_models.evaluation.real import real_figure
+from scatterlens_models.metrics import base_rate, mean_average_precision
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.reproduce.material import Material, MaterialError, manifest_digest
 from scatterlens_models.reproduce.measuring import Figures
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import explain_all
 from scatterlens_models.training.heads import KeptHead, fit_head, standard_of
 from scatterlens_models.vocabulary import load_vocabulary

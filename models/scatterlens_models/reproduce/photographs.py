@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.reproduce.material import Material, MaterialError, manifest_digest
 from scatterlens_models.reproduce.scales import Scale
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.vocabulary import load_vocabulary
 
 GRID = 64

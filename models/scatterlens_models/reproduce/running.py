@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from scatterlens_models.evaluation.curve import Progress
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.reproduce.material import Material
 from scatterlens_models.reproduce.results import write_whole
 from scatterlens_models.reproduce.scales import Plan
 from scatterlens_models.training.alternate import alternate
-from scatterlens_models.training.curve import Progress
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, read_recipe
 

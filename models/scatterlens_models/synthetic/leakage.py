@@ -18,7 +18,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from scatterlens_models.evaluation.metrics import average_precisions, base_rate
+from scatterlens_models.metrics import average_precisions, base_rate
 from scatterlens_models.synthetic.detectability import judge
 from scatterlens_models.synthetic.labels import label
 from scatterlens_models.synthetic.render import render

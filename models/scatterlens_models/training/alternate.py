@@ -10,9 +10,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from scatterlens_models.datasets.examples import Examples
+from scatterlens_models.evaluation.curve import Progress
 from scatterlens_models.nets.layers import Net
-from scatterlens_models.training.curve import Progress
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.propagation import OPERATIONS, guide
 from scatterlens_models.training.recipe import Recipe, continued

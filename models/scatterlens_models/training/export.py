@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.evaluation.calibration import fit_temperatures, fit_thresholds, sigmoid
 from scatterlens_models.gradients import GRADIENT_FILE
 from scatterlens_models.nets.gradient_maps import MAPS
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.preprocess import PreprocessSpec
 from scatterlens_models.training.checkpoint import save_weights
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export_error import ExportError
 from scatterlens_models.training.gradient_export import write_gradient_onnx
 from scatterlens_models.training.recipe import Recipe

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scatterlens_models.evaluation.metrics import average_precision
+from scatterlens_models.metrics import average_precision
 from scatterlens_models.training.heads import Head, KeptHead
 
 DRAWS = 500

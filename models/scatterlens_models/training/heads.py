@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from scatterlens_models.evaluation.calibration import fit_thresholds
-from scatterlens_models.evaluation.metrics import average_precision
+from scatterlens_models.metrics import average_precision
 
 FOLDS = 5
 FEWEST_FOR_SVM = FOLDS

@@ -31,15 +31,16 @@ from scatterlens_models.bundle import Bundle, load_bundle
 from scatterlens_models.datasets.checks import refuse_missing_positives
 from scatterlens_models.datasets.corrections import collect_corrections
 from scatterlens_models.datasets.errors import DatasetError, MixedVocabulariesError
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import Manifest, join, read_manifest, write_manifest
 from scatterlens_models.datasets.members import Member, Split, of_split
 from scatterlens_models.evaluation.calibration import FEWEST_LABELS
-from scatterlens_models.evaluation.metrics import mean_average_precision
+from scatterlens_models.evaluation.curve import Progress, read_curve
+from scatterlens_models.evaluation.run_card import render_run_card
+from scatterlens_models.metrics import mean_average_precision
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.asked import RecipeError, check_overrides, method_of
-from scatterlens_models.training.curve import Progress, read_curve
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export, record_metrics
 from scatterlens_models.training.job_file import (
     BUNDLE_FOLDER,
@@ -57,7 +58,6 @@ from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, continued, fine_tuned, slim
 from scatterlens_models.training.refusals import refusal_of
 from scatterlens_models.training.run import FRAMES_FILE, learned_frames
-from scatterlens_models.training.run_card import render_run_card
 from scatterlens_models.vocabulary import load_vocabulary
 
 _CACHE = Path("cache")

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scatterlens_models.datasets.examples import Examples, halve, turn
 from scatterlens_models.datasets.mixing import mixed_batches
-from scatterlens_models.evaluation.metrics import mean_average_precision
+from scatterlens_models.evaluation.curve import Curve, Progress
+from scatterlens_models.metrics import mean_average_precision
 from scatterlens_models.nets import build
 from scatterlens_models.nets.layers import Net, TrainingOutput
 from scatterlens_models.training.averaging import WeightMean
@@ -20,9 +22,7 @@ from scatterlens_models.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from scatterlens_models.training.curve import Curve, Progress
 from scatterlens_models.training.distributed import average_gradients, average_statistics, join
-from scatterlens_models.training.examples import Examples, halve, turn
 from scatterlens_models.training.layout import fitting_format, format_of
 from scatterlens_models.training.objective import backward
 from scatterlens_models.training.optimiser import optimisers

@@ -21,9 +21,9 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.nets.maap import activation_attention
-from scatterlens_models.training.examples import Examples
 
 BINS = 256
 SMALLEST_CROP = 0.25

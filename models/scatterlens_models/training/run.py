@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from scatterlens_models.bundle import Bundle
+from scatterlens_models.datasets.examples import load_examples
+from scatterlens_models.evaluation.curve import Progress
 from scatterlens_models.synthetic.shards import open_shards
 from scatterlens_models.training.alternate import alternate
-from scatterlens_models.training.curve import Progress
 from scatterlens_models.training.distributed import join
-from scatterlens_models.training.examples import load_examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.recipe import Recipe, read_recipe

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
-from scatterlens_models.evaluation.metrics import mean_average_precision
 from scatterlens_models.evaluation.predictions import predict_part
+from scatterlens_models.metrics import mean_average_precision
 from scatterlens_models.session import ModelSession
 
 LARGEST_LOSS = 0.002

@@ -16,7 +16,7 @@ import onnx
 import sklearn
 
 from scatterlens_models.bundle import Bundle, load_bundle, seal_bundle
-from scatterlens_models.evaluation.metrics import average_precision
+from scatterlens_models.metrics import average_precision
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.export import map_scale
 from scatterlens_models.training.head_check import check_heads, run_maps

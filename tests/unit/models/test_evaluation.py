@@ -4,20 +4,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
+from scatterlens_models.datasets.real_frames import RealFrame, labels_from_words
 from scatterlens_models.evaluation.calibration import (
     expected_calibration_error,
     fit_temperatures,
     fit_thresholds,
     sigmoid,
 )
-from scatterlens_models.evaluation.metrics import average_precision, average_precisions, base_rate
 from scatterlens_models.evaluation.pointing import evidence_mask, pointing_game
-from scatterlens_models.evaluation.real import (
-    RealFrame,
-    labels_from_words,
-    real_difference,
-    real_figure,
-)
+from scatterlens_models.evaluation.real import real_difference, real_figure
+from scatterlens_models.metrics import average_precision, average_precisions, base_rate
 from scatterlens_models.vocabulary import load_vocabulary
 
 

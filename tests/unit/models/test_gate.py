@@ -18,7 +18,7 @@ from scatterlens_models.evaluation.draws import (
 )
 from scatterlens_models.evaluation.gate import Paired, judge
 from scatterlens_models.evaluation.gate_frames import NoGateError, run_gate
-from scatterlens_models.evaluation.metrics import average_precision
+from scatterlens_models.metrics import average_precision
 from scatterlens_models.vocabulary import load_vocabulary
 from support.bundles import make_bundle
 from support.detector_files import npy

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from scatterlens_models.bundle import load_bundle
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.gradients import GRADIENT_FILE, GradientSession, NoGradientsError
 from scatterlens_models.nets import build
 from scatterlens_models.nets.gradient_maps import MAPS, inner_maps
 from scatterlens_models.nets.layers import Net
 from scatterlens_models.training import gradient_export
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.export_error import ExportError
 from scatterlens_models.training.gradient_export import write_gradient_onnx

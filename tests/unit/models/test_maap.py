@@ -6,11 +6,11 @@ import torch
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.nets import build
 from scatterlens_models.nets.backbones import PlainNet
 from scatterlens_models.nets.maap import MAAPNet, activation_attention, propagate
 from scatterlens_models.training.alternate import alternate
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import train
 from scatterlens_models.training.propagation import (
     OPERATIONS,

@@ -17,6 +17,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.nets import build
 from scatterlens_models.reproduce.commands import reproduce
 from scatterlens_models.reproduce.experiments import EXPERIMENTS
@@ -31,7 +32,6 @@ from scatterlens_models.reproduce.running import run_folder, train_plan
 from scatterlens_models.reproduce.scales import SCALES, plan_from, plan_of
 from scatterlens_models.reproduce.sweep import Asked, pending, run
 from scatterlens_models.reproduce.table import render
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.vocabulary import load_vocabulary
 
 SMOKE = SCALES["smoke"]

@@ -9,6 +9,8 @@ import torch
 
 from scatterlens_models.annotate import annotate_frames
 from scatterlens_models.bundle import BundleError, load_bundle
+from scatterlens_models.datasets.examples import Examples
+from scatterlens_models.evaluation.curve import read_curve
 from scatterlens_models.frame import Frame
 from scatterlens_models.nets import build
 from scatterlens_models.session import DeviceError, ModelSession
@@ -16,8 +18,6 @@ from scatterlens_models.stored import pack, unpack
 from scatterlens_models.synthetic.dataset import SPLITS
 from scatterlens_models.synthetic.dataset import build as build_shards
 from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint, load_weights
-from scatterlens_models.training.curve import read_curve
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.export import export
 from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.optimiser import orthogonalise

@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 
 from scatterlens.schemas import TrainingResult
 from scatterlens_models.bundle import load_bundle
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.datasets.manifest import write_manifest
 from scatterlens_models.datasets.members import FrameMember, RecipeMember
+from scatterlens_models.evaluation.curve import Progress, read_curve
 from scatterlens_models.session import ModelSession
 from scatterlens_models.training.commands import train as train_command
-from scatterlens_models.training.curve import Progress, read_curve
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.job import RunBusyError, run_job
 from scatterlens_models.training.job_file import (
     Job,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from scatterlens_models.evaluation.metrics import mean_average_precision
+from scatterlens_models.datasets.examples import Examples
+from scatterlens_models.evaluation.curve import read_curve
+from scatterlens_models.metrics import mean_average_precision
 from scatterlens_models.nets import build
 from scatterlens_models.training.checkpoint import CheckpointError, load_checkpoint
-from scatterlens_models.training.curve import read_curve
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import gradients, predict, train
 from scatterlens_models.training.objective import backward
 from scatterlens_models.training.recipe import Recipe

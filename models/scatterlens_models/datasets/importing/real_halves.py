@@ -10,7 +10,7 @@ from pathlib import Path
 from scatterlens_models.datasets.errors import ForeignLabelError, RowError
 from scatterlens_models.datasets.importing.rows import Row, members_of
 from scatterlens_models.datasets.members import FrameMember, Split
-from scatterlens_models.evaluation.real import read_real
+from scatterlens_models.datasets.real_frames import read_real
 from scatterlens_models.vocabulary import Vocabulary
 
 _HALVES: dict[str, Split] = {"A": "train", "B": "test"}

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from scatterlens_models.datasets.errors import DatasetError, FrameVanishedError
+from scatterlens_models.datasets.examples import Examples
 from scatterlens_models.datasets.importing.tables import read_csv
 from scatterlens_models.datasets.loading import load_dataset
 from scatterlens_models.datasets.manifest import write_manifest
 from scatterlens_models.datasets.members import RecipeMember, blob_path
-from scatterlens_models.evaluation.metrics import average_precisions
 from scatterlens_models.losses.labels import label_loss
+from scatterlens_models.metrics import average_precisions
 from scatterlens_models.preprocess import PreprocessSpec, prepare, shrink
 from scatterlens_models.synthetic import dataset
-from scatterlens_models.training.examples import Examples
 from scatterlens_models.training.loop import predict, train
 from scatterlens_models.training.recipe import Recipe
 
