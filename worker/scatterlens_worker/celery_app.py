@@ -19,7 +19,7 @@ from scatterlens_service.tending.bell import DRAIN_TASK, TRAIN_TASK
 from scatterlens_service.tending.troubles import Troubles
 from scatterlens_worker.drain import drain
 from scatterlens_worker.runtime import Runtime
-from scatterlens_worker.trainer import Trainer, train_forever
+from scatterlens_worker.training_loop import Trainer, train_forever
 
 _log = logging.getLogger(__name__)
 

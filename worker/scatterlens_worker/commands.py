@@ -28,7 +28,7 @@ from scatterlens_service.settings import Settings
 from scatterlens_service.tending.training import can_train_here
 from scatterlens_worker.polling import poll_forever
 from scatterlens_worker.runtime import Runtime
-from scatterlens_worker.trainer import Trainer, be_nice, train_forever
+from scatterlens_worker.training_loop import Trainer, be_nice, train_forever
 
 _log = logging.getLogger(__name__)
 

@@ -4,6 +4,8 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
+export type Annotation = Schemas["Annotation"];
+export type Model = Schemas["ModelInfo"];
 
 /** A refusal, as the problem document of the gateway tells it. */
 export class Refusal extends Error {

@@ -1,8 +1,7 @@
 /** Where a frame comes from: submission, geometry, motors, models, the file's header. */
 
-import type { Schemas } from "../../api/client";
+import type { Annotation, Schemas } from "../../api/client";
 import styles from "./About.module.css";
-import type { Annotation } from "./useFrame";
 
 type Rows = [name: string, value: string | number | null | undefined][];
 

@@ -1,10 +1,9 @@
 /** What a model says of each attribute, and whether the others agree. */
 
 import { useAttributeName } from "../../api/attributes";
-import type { Schemas } from "../../api/client";
+import type { Annotation, Schemas } from "../../api/client";
 import { Loading, Nothing } from "../../ui/Notice";
 import styles from "./Attributes.module.css";
-import type { Annotation } from "./useFrame";
 
 /** Probabilities as bars with their thresholds; a press lays the attribute's map on the frame. */
 export function Attributes(props: {

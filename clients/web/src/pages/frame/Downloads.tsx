@@ -1,8 +1,8 @@
 /** The frame as files. */
 
+import type { Model } from "../../api/client";
 import styles from "./Downloads.module.css";
 import { type MapChoice, pathOf, textOf } from "./maps";
-import type { Model } from "./useFrame";
 
 /** A menu of links; the overlay's only while one is shown. */
 export function Downloads(props: {

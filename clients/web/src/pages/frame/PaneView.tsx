@@ -2,6 +2,7 @@
 
 import type { Domain } from "@h5web/lib";
 import { useAttributeName } from "../../api/attributes";
+import type { Annotation, Model } from "../../api/client";
 import { Refusal } from "../../api/client";
 import type { Layer } from "./FrameMesh";
 import { attributeOf, gradientsOf, mapBy, mapOf, mapsOf, textOf, titleOf } from "./maps";
@@ -12,7 +13,7 @@ import type { Pane } from "./panes";
 import type { Places } from "./RegionMarks";
 import type { Geometry } from "./scattering";
 import type { Change, Display } from "./settings";
-import { type Annotation, type Evidence, type Model, useMap } from "./useFrame";
+import { type Evidence, useMap } from "./useFrame";
 import type { View } from "./view";
 
 interface Props {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { Model } from "../../api/client";
 import { gradientsOf, mapAfter, mapBy, mapOf, mapsOf, pathOf, textOf } from "./maps";
-import type { Model } from "./useFrame";
 
 const MODEL: Model = {
   name: "m",

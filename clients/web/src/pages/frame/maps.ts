@@ -1,6 +1,6 @@
 /** The maps of models that can lie on a frame: which there are, and how they are named. */
 
-import type { Annotation, Model } from "./useFrame";
+import type { Annotation, Model } from "../../api/client";
 
 const NONE = "none";
 

@@ -3,7 +3,7 @@
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 import { type Asked, readAsked, writeAsked } from "../../api/asked";
-import { api, dataOf, type Schemas } from "../../api/client";
+import { api, dataOf, type Model, type Schemas } from "../../api/client";
 import { useEvents } from "../../api/events";
 import { loadFrames } from "../../frames/loading";
 import type { Layer } from "./FrameMesh";
@@ -14,9 +14,6 @@ import { fetchGrid, type Grid } from "./npy";
 const PREVIEW_SIDE = 1024;
 /** Full frames are large: those that are no longer shown are soon let go. */
 const KEEP_MS = 60_000;
-
-export type Annotation = Schemas["Annotation"];
-export type Model = Schemas["ModelInfo"];
 
 /** The same data: `openapi-fetch` forgets how long tuples are. */
 function withTuples<T>(data: unknown): T {
