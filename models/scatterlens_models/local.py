@@ -5,7 +5,6 @@
 
 import atexit
 import hashlib
-import os
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from scatterlens.folders import home_folder
 from scatterlens.schemas import Annotation, GeometryIn, ModelRef, State
 from scatterlens_models.annotate import FrameAnnotation, annotate_frames, attributes_of
 from scatterlens_models.bundle import (
@@ -178,14 +178,7 @@ def _bundle_path(model: str | None) -> Path:
     """Folder of the model asked for by name or by its folder, or of the default one."""
     if model is not None and (Path(model) / "bundle.json").is_file():
         return Path(model)
-    return find_bundle(model or DEFAULT_BUNDLE, _home())
-
-
-def _home() -> Path:
-    """Folder of installed bundles: SCATTERLENS_HOME, or the user's data directory."""
-    if home := os.environ.get("SCATTERLENS_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "scatterlens"
+    return find_bundle(model or DEFAULT_BUNDLE, home_folder())
 
 
 def _select(text: str, count: int) -> range:

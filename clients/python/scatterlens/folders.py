@@ -1,16 +1,16 @@
 """Where this user's programs keep things."""
 
 import os
-import sys
 from pathlib import Path
+
+from platformdirs import user_data_path, user_state_path
+
+_NAME = "scatterlens"
 
 
 def default_home() -> Path:
     """Return the home that is used where none is named."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "scatterlens"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "scatterlens"
+    return user_data_path(_NAME, appauthor=False)
 
 
 def home_folder() -> Path:
@@ -22,5 +22,4 @@ def home_folder() -> Path:
 
 def state_folder() -> Path:
     """Return where it is written down which homes were served."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "scatterlens"
+    return user_state_path(_NAME, appauthor=False)

@@ -85,9 +85,9 @@ def test_gradients_are_those_of_the_attribute_that_is_asked_for(bundle):
 def test_without_attributes_the_tags_are_explained_the_likeliest_first(bundle):
     (one,) = explain(FRAME, None, str(bundle.path))
     tags = [a for a in one.said.attributes if a.tag]
-    order = sorted(tags, key=lambda a: -a["probability"])
-    assert [m.name for m in one.maps] == [a["id"] for a in order]
-    assert [m.probability for m in one.maps] == [a["probability"] for a in order]
+    order = sorted(tags, key=lambda a: -a.probability)
+    assert [m.name for m in one.maps] == [a.id for a in order]
+    assert [m.probability for m in one.maps] == [a.probability for a in order]
 
 
 def test_a_frame_without_tags_is_explained_by_its_likeliest_attribute(tmp_path, bundle):
