@@ -770,6 +770,9 @@ def test_a_role_cannot_be_given_more_than_it_may_hold(engine):
         assert holder.scopes == {"results:read"}
         with pytest.raises(ledger.BadKeyError, match="viewer may not hold admin"):
             ledger.create_key(session, "me", role="viewer", scopes=["admin"])
+        for name in ("", "  ", "two\nlines"):
+            with pytest.raises(ledger.BadKeyError, match="needs a name"):
+                ledger.create_key(session, name)
         with pytest.raises(ledger.BadKeyError, match="no role"):
             ledger.create_key(session, "me", role="king")
         with pytest.raises(ledger.BadKeyError, match="cannot last"):

@@ -109,6 +109,19 @@ def test_a_frame_without_a_proposal_in_the_request_is_the_one_that_is_known(engi
     assert scans(engine) == {("p1", "i22", "7"): 1}
 
 
+def test_who_names_none_of_several_proposals_changes_the_record_of_none(engine):
+    for proposal in ("p1", "p2"):
+        submit(engine, frame(1), sender=Sender(proposal=proposal, scan=f"of {proposal}"))
+    submit(engine, frame(1), sender=Sender(scan="of nobody"))
+    submit(engine, frame(1), sender=Sender(sample="glass"))
+    for proposal in ("p1", "p2"):
+        row = read(engine, proposal=proposal)
+        assert (row.scan, row.sample) == (f"of {proposal}", None)
+        assert history(engine, row) == []
+    untold = read(engine, proposal="")
+    assert (untold.scan, untold.sample) == ("of nobody", "glass")
+
+
 def test_another_proposal_starts_with_nothing_and_changes_nothing(engine):
     submit(engine, frame(1), sender=Sender(proposal="p1", sample="secret", scan="7"))
     (answer,) = submit(engine, frame(1), sender=Sender(proposal="p2", scan="7"))

@@ -360,6 +360,43 @@ def test_what_is_searched_is_counted_kept_and_written_to_files(gateway, client, 
     assert not (tmp_path / "none.jsonl").exists()
 
 
+def test_one_frame_of_two_proposals_is_described_and_labelled_in_the_one_that_is_named(
+    gateway, client, tmp_path
+):
+    file = write_frame(tmp_path / "shared.edf", seed=420)
+    for proposal in ("first", "second"):
+        frame_id = client.annotate(file, proposal=proposal).frame_id
+    places = client.frame(frame_id).places
+    first = next(place for place in places if place.proposal == "first")
+    with pytest.raises(ApiError, match="known in several places"):
+        client.describe(frame_id, sample="glass")
+    assert client.describe(frame_id, within=first, sample="glass").proposal == "first"
+    assert client.frame(frame_id).sample is None
+    client.label(frame_id, {"ring": "present"}, within=first)
+    assert client.labels(frame_id).labels == []
+    assert [one.attribute for one in client.labels(frame_id, within=first).labels] == ["ring"]
+    environment = {**os.environ, "SCATTERLENS_HOME": str(gateway.home), "COLUMNS": "200"}
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "scatterlens",
+            "describe",
+            frame_id,
+            "--within",
+            "second",
+            "--scan",
+            "9",
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert run.stdout.startswith(frame_id)
+    assert [client.frame(frame_id, proposal=one).scan for one in ("first", "second")] == [None, "9"]
+
+
 def test_an_operator_sees_queues_tries_again_and_gives_keys(gateway, client, tmp_path):
     file = write_frame(tmp_path / "cut.edf", seed=410)
     file.write_bytes(file.read_bytes()[:100_000])
@@ -618,9 +655,9 @@ def test_watch_on_the_command_line_sends_once_over_restarts(gateway, tmp_path):
         return said
 
     said = watch_until(r"seen a\.edf .+\n")
-    assert "0 files sent before" in said
+    assert "0 files dealt with before" in said
     assert re.search(r"sent a\.edf", said)
     write_frame(folder / "b.edf", seed=401)
     said = watch_until(r"sent b\.edf")
-    assert "1 files sent before" in said
+    assert "1 files dealt with before" in said
     assert "a.edf" not in said

@@ -55,7 +55,7 @@ from scatterlens.schemas import (
 )
 from scatterlens.searching import Searching
 from scatterlens.training import GatewayTraining
-from scatterlens.transport import Transport, read, read_line, read_list
+from scatterlens.transport import Transport, address_of, read, read_line, read_list
 
 _UPLOADS = 8
 _REFUSALS = (413, 415, 422)
@@ -300,19 +300,17 @@ class Client(FrameData, Searching, Operating):
 
         Raises:
             BadArgument: a field is unknown or wrong.
-            ApiError: the frame is known within that proposal already.
+            ApiError: the frame is known within that proposal already, or in several `places` and
+                none was named.
             NotFound, Forbidden, TransportError: no such frame; the key may not; no gateway.
 
         """
         body = checked(FrameChanges, changes)
-        asked = {}
-        if within is not None:
-            asked = {"proposal": within.proposal or "", "beamline": within.beamline or ""}
         content = body.model_dump_json(exclude_unset=True).encode()
         answer = self._transport.request(
             "PATCH",
             f"frames/{frame_id}",
-            params=asked,
+            params=address_of(within),
             headers={"Content-Type": "application/json"},
             body=lambda: io.BytesIO(content),
         )
@@ -348,12 +346,14 @@ class Client(FrameData, Searching, Operating):
         *,
         note: str | None = None,
         shown: Result | None = None,
+        within: FramePlace | None = None,
     ) -> FrameLabels:
         """Say which attributes a frame has: `{"ring": "present", "halo": "absent"}`.
 
         A value is `"present"`, `"absent"`, `"unsure"` or None, which withdraws; attributes that
         are not named keep what was said. A `LabelIn` instead carries a region or a note of its
-        own. `shown` is the result that was looked at.
+        own. `shown` is the result that was looked at. `within` is one of the frame's `places`,
+        where it has several; else the newest is meant.
 
         Raises:
             Forbidden: the key lacks `labels:write`.
@@ -361,11 +361,16 @@ class Client(FrameData, Searching, Operating):
             NotFound, TransportError: no such frame; no gateway.
 
         """
-        return self._labels.put(frame_id, labels, note, shown)
+        return self._labels.put(frame_id, labels, note, shown, within)
 
-    def labels(self, frame_id: str, *, history: bool = False) -> FrameLabels:
-        """Return what each author says about a frame now, and with `history` all that was said."""
-        return self._labels.get(frame_id, history)
+    def labels(
+        self, frame_id: str, *, history: bool = False, within: FramePlace | None = None
+    ) -> FrameLabels:
+        """Return what each author says about a frame now, and with `history` all that was said.
+
+        `within` is one of the frame's `places`, where it has several; else the newest is meant.
+        """
+        return self._labels.get(frame_id, history, within)
 
     def review(
         self,

@@ -9,6 +9,7 @@ from scatterlens.result import Result
 from scatterlens.schemas import (
     ExportedLabel,
     FrameLabels,
+    FramePlace,
     LabelIn,
     LabelsIn,
     LabelValue,
@@ -17,7 +18,7 @@ from scatterlens.schemas import (
     ReviewQueue,
     Shown,
 )
-from scatterlens.transport import Transport, read, read_line
+from scatterlens.transport import Transport, address_of, read, read_line
 
 Labels = Mapping[str, LabelValue | LabelIn | None]
 """By attribute id; None withdraws. A `LabelIn` carries a region or a note of its own."""
@@ -30,7 +31,12 @@ class GatewayLabels:
         self._transport = transport
 
     def put(
-        self, frame_id: str, labels: Labels, note: str | None, shown: Result | None
+        self,
+        frame_id: str,
+        labels: Labels,
+        note: str | None,
+        shown: Result | None,
+        within: FramePlace | None,
     ) -> FrameLabels:
         """As `Client.label`."""
         if not isinstance(labels, Mapping):
@@ -42,12 +48,13 @@ class GatewayLabels:
         body = checked(
             LabelsIn, {"labels": said, "shown": None if shown is None else _shown(shown)}
         )
-        return read(FrameLabels, self._transport.send("PUT", f"frames/{frame_id}/labels", body))
+        path = f"frames/{frame_id}/labels"
+        return read(FrameLabels, self._transport.send("PUT", path, body, params=address_of(within)))
 
-    def get(self, frame_id: str, history: bool) -> FrameLabels:
+    def get(self, frame_id: str, history: bool, within: FramePlace | None) -> FrameLabels:
         """As `Client.labels`."""
         path = f"frames/{frame_id}/labels"
-        return self._transport.get(FrameLabels, path, history=history or None)
+        return self._transport.get(FrameLabels, path, history=history or None, **address_of(within))
 
     def review(
         self, by: ReviewQueue, attribute: str | None, model: str | None

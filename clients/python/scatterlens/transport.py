@@ -27,7 +27,7 @@ from scatterlens.errors import (
     TransportError,
     api_error,
 )
-from scatterlens.schemas import Problem
+from scatterlens.schemas import FramePlace, Problem
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -113,14 +113,17 @@ class Transport:
         said: BaseModel,
         headers: dict[str, str] | None = None,
         *,
+        params: dict[str, str] | None = None,
         once: bool = False,
     ) -> httpx2.Response:
         """Send a document; `once` where sending it twice would do it twice."""
         content = said.model_dump_json().encode()
         headers = {"Content-Type": "application/json", **(headers or {})}
         if once:
-            return self._send(method, path, {}, headers, lambda: io.BytesIO(content))
-        return self.request(method, path, headers=headers, body=lambda: io.BytesIO(content))
+            return self._send(method, path, params or {}, headers, lambda: io.BytesIO(content))
+        return self.request(
+            method, path, params=params, headers=headers, body=lambda: io.BytesIO(content)
+        )
 
     def save(self, path: str, params: dict[str, Any], file: Path) -> bool:
         """Write an answer to a file, which appears when it is complete; False where it is a 202."""
@@ -198,6 +201,15 @@ class Transport:
             f"No answer from {self.url} ({error or type(error).__name__}). "
             "Start a gateway with `scatterlens serve`, or give another address (SCATTERLENS_URL)."
         )
+
+
+def address_of(place: FramePlace | None) -> dict[str, str]:
+    """Return the parameters that name a place, empty where nothing was told; none for None."""
+    if place is None:
+        return {}
+    if not isinstance(place, FramePlace):
+        raise BadArgument("`within` is one of the `places` of the frame: client.frame(id).places")
+    return {"proposal": place.proposal or "", "beamline": place.beamline or ""}
 
 
 def read(shape: type[M], response: httpx2.Response) -> M:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
+from scatterlens.cli.faults import explain
 from scatterlens_models.showing import progress_bar, shown_on
 from scatterlens_service.commands.serve import Home
 from scatterlens_service.keeping import backup as backups
@@ -88,4 +89,5 @@ def restore(
 
 
 def _said(error: Exception) -> str:
-    return f"{error}".splitlines()[0]
+    told = explain(error, "backup", None)
+    return told[0] if told else f"{error}"

@@ -216,7 +216,8 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str]] = {
         409,
         "frame_taken",
         "The frame is known there already",
-        "Correct it there: name its `proposal` and `beamline` in the request.",
+        "Correct it there: name that `proposal` and `beamline` in the address of the request"
+        " (`describe --within`).",
     ),
     SearchExistsError: (
         409,

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from scatterlens.schemas import FrameMetadata, SubmittedFrame
 from scatterlens_models.bundle import Bundle
@@ -101,18 +102,21 @@ def take_in(
 ) -> list[SubmittedFrame]:
     """Vet, keep and record files; one that is refused is an item with its error.
 
+    The items are in the order of the files.
+
     Raises:
         AllRefusedError: every one of them is.
     """
     accepted: list[tuple[ReceivedFile, list[ledger.NewFrame]]] = []
-    refused: list[SubmittedFrame] = []
     verdicts: list[ProblemError] = []
+    # Of each file: how many frames were taken of it, or why none was.
+    ends: list[int | SubmittedFrame] = []
     for file in files:
         try:
-            accepted.append((file, _vet(gateway, intake, file)))
+            frames = _vet(gateway, intake, file)
         except ProblemError as error:
             verdicts.append(error)
-            refused.append(
+            ends.append(
                 SubmittedFrame(
                     filename=file.filename,
                     frame_id=None,
@@ -121,9 +125,16 @@ def take_in(
                     error=error.reason,
                 )
             )
+        else:
+            accepted.append((file, frames))
+            ends.append(len(frames))
     if verdicts and not accepted:
-        raise AllRefusedError(verdicts, refused)
-    return _record(gateway, intake, accepted) + refused
+        raise AllRefusedError(verdicts, [end for end in ends if not isinstance(end, int)])
+    taken = iter(_record(gateway, intake, accepted))
+    items: list[SubmittedFrame] = []
+    for end in ends:
+        items += islice(taken, end) if isinstance(end, int) else [end]
+    return items
 
 
 def _vet(gateway: Gateway, intake: Intake, file: ReceivedFile) -> list[ledger.NewFrame]:

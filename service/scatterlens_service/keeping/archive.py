@@ -13,7 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, BinaryIO
+from types import TracebackType
+from typing import IO, Any, BinaryIO, Self
 
 FORMAT = 1
 """Grows when an older version could not read what a newer one writes."""
@@ -120,6 +121,19 @@ class ArchiveWriter:
             stream.seek(0)
             self._add(name, size, stream, first.sha256)
         return first.sha256
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and self._tar.fileobj is not None:
+            # Else its stream tries again to write the rest, once it is collected.
+            self._tar.fileobj.closed = True  # pyright: ignore[reportAttributeAccessIssue]
 
     def finish(self) -> None:
         """Close the archive with what its reader must have seen."""

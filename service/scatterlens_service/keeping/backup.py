@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -132,31 +132,36 @@ def _write(settings: Settings, file, report: Report) -> BackedUp:
 
 def _write_from(engine: Engine, settings: Settings, file, report: Report) -> BackedUp:
     blobs = BlobFolder(settings.blob_folder)
-    with ledger.reading(engine) as session:
-        revision = dump.read_revision(session)
-        if revision is None:
-            raise CannotBackUpError(f"there is no ledger in {settings.home}; name its home")
-        if not migrations.knows(revision):
-            raise CannotBackUpError("a newer version wrote this ledger; back up with that version")
-        head = {
-            "version": version("scatterlens"),
-            "revision": revision,
-            "time": time.time(),
-            "database": engine.dialect.name,
-        }
-        archive = ArchiveWriter(file, head)
-        rows = 0
-        for number, portion in enumerate(dump.dump_rows(session)):
-            said = json.dumps(
-                {"table": portion.table, "columns": portion.columns, "rows": portion.rows}
+    with ExitStack() as stack:
+        with ledger.reading(engine) as session:
+            revision = dump.read_revision(session)
+            if revision is None:
+                raise CannotBackUpError(f"there is no ledger in {settings.home}; name its home")
+            if not migrations.knows(revision):
+                raise CannotBackUpError(
+                    "a newer version wrote this ledger; back up with that version"
+                )
+            head = {
+                "version": version("scatterlens"),
+                "revision": revision,
+                "time": time.time(),
+                "database": engine.dialect.name,
+            }
+            archive = stack.enter_context(ArchiveWriter(file, head))
+            rows = 0
+            for number, portion in enumerate(dump.dump_rows(session)):
+                said = json.dumps(
+                    {"table": portion.table, "columns": portion.columns, "rows": portion.rows}
+                )
+                archive.add_bytes(f"{_ROWS}/{number:08}.json", said.encode())
+                rows += len(portion.rows)
+                report("rows of the ledger", rows, 0)
+            archive.add_bytes(
+                f"{_ROWS}/{_COUNTERS}", json.dumps(dump.dump_counters(session)).encode()
             )
-            archive.add_bytes(f"{_ROWS}/{number:08}.json", said.encode())
-            rows += len(portion.rows)
-            report("rows of the ledger", rows, 0)
-        archive.add_bytes(f"{_ROWS}/{_COUNTERS}", json.dumps(dump.dump_counters(session)).encode())
-        missing = [one for one in dump.named_files(session) if not blobs.path(one).is_file()]
-    files, damaged = _add_files(settings, archive, report)
-    archive.finish()
+            missing = [one for one in dump.named_files(session) if not blobs.path(one).is_file()]
+        files, damaged = _add_files(settings, archive, report)
+        archive.finish()
     return BackedUp(rows, files, archive.size, tuple(missing), tuple(damaged))
 
 

@@ -73,8 +73,11 @@ def create_key(
     key's, too. Without it the key is somebody new, whatever its name.
 
     Raises:
-        BadKeyError: unknown role, a scope that the role may not hold, or no such earlier key.
+        BadKeyError: no name, an unknown role, a scope that the role may not hold, or no such
+            earlier key.
     """
+    if not name.strip() or not name.isprintable():
+        raise BadKeyError("a key needs a name, of one line: who or what will use it")
     if role not in ROLES:
         raise BadKeyError(f"no role {role!r}; there are {', '.join(ROLES)}")
     granted = ROLES[role] if scopes is None else tuple(s for s in SCOPES if s in scopes)

@@ -163,6 +163,11 @@ def _free_fingerprint(session: Session, row: Submission) -> str:
         taken = session.scalar(select(Submission.id).where(Submission.fingerprint == wanted))
     if taken is not None:
         raise FrameTakenError(
-            f"the frame is known within the proposal {row.proposal!r} at {row.beamline!r} already"
+            f"Its place would be the proposal {_named(row.proposal)},"
+            f" beamline {_named(row.beamline)}."
         )
     return wanted
+
+
+def _named(name: str | None) -> str:
+    return "not told" if name is None else repr(name)

@@ -141,8 +141,27 @@ def _find_told(session: Session, frame_ids: Sequence[str], sender: Sender) -> di
     ):
         if named is not None:
             found = found.where(column == named)
-    rows = session.scalars(found.order_by(Submission.id).execution_options(populate_existing=True))
-    return {row.frame_id: row for row in rows}
+    rows: dict[str, list[Submission]] = {}
+    for row in session.scalars(
+        found.order_by(Submission.id).execution_options(populate_existing=True)
+    ):
+        rows.setdefault(row.frame_id, []).append(row)
+    meant = {frame_id: _meant(places, sender) for frame_id, places in rows.items()}
+    return {frame_id: row for frame_id, row in meant.items() if row is not None}
+
+
+def _meant(places: Sequence[Submission], sender: Sender) -> Submission | None:
+    """Where a frame is meant of which its sender names no proposal, or no beamline.
+
+    In the only place there is, else where none was told: what several proposals tell of a frame
+    is changed by none who does not name one of them.
+    """
+    if len(places) == 1:
+        return places[0]
+    untold = [
+        row for row in places if row.proposal == sender.proposal and row.beamline == sender.beamline
+    ]
+    return untold[0] if untold else None
 
 
 def _new_told(frame: NewFrame, sender: Sender) -> dict[str, Any]:

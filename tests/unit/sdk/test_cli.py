@@ -174,6 +174,7 @@ def full_model(name: str, version: str) -> dict:
 
 
 def test_models_are_listed_whole_through_a_pipe_and_as_json(gateway, run_cli, monkeypatch):
+    run_cli("models", "--help")  # what is imported takes its width then, for all other tests too
     monkeypatch.setenv("COLUMNS", "40")
     found = [full_model(f"a-long-name-of-a-model-{n}", f"{n}123456789ab") for n in range(2)]
     gateway.say(200, found)

@@ -124,6 +124,20 @@ def test_a_correction_that_cannot_be_is_refused_whole(service, changes):
     assert service.get(f"frames/{frame_id}").json() == before
 
 
+def test_a_correction_names_its_place_where_there_are_several(service):
+    for proposal in ("p1", "p2"):
+        (frame_id,) = send(service, picture(1), proposal=proposal, scan="7")
+    refused = patch(service, frame_id, sample="glass")
+    assert (refused.status_code, refused.json()["type"]) == (409, "several_places")
+    assert "proposal p1" in refused.json()["detail"]
+    assert patch(service, frame_id, query="?proposal=p1", sample="glass").status_code == 200
+    samples = [
+        service.get(f"frames/{frame_id}", proposal=proposal).json()["sample"]
+        for proposal in ("p1", "p2")
+    ]
+    assert samples == ["glass", None]
+
+
 def test_a_correction_reaches_only_what_one_sees_and_may_change(service):
     mine = service.new_key(role="scientist", proposal="P1")
     theirs = service.new_key(role="scientist", proposal="P2")

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import select
+import shlex
 import shutil
 import socket
 import struct
@@ -264,6 +265,8 @@ def test_one_refused_file_does_not_refuse_the_others(service):
         data={"metadata": '{"sample": "many"}'},
     )
     assert response.status_code == 202
+    # A program that goes by the order finds its files.
+    assert [one["filename"] for one in response.json()["items"]] == ["a.npy", "b.npy", "c.npy"]
     items = {item["filename"]: item for item in response.json()["items"]}
     assert items["a.npy"]["state"] == items["c.npy"]["state"] == "queued"
     assert items["b.npy"]["frame_id"] is None
@@ -397,6 +400,9 @@ def test_a_file_that_came_as_fields_of_a_web_form_is_refused_with_the_right_line
     sent = picture(1).replace(b"\n", b"").replace(b"\0", b"")
     problem = assert_refused(service.post(sent, headers), 415, "url_encoded")
     assert "curl -F file=@FILE" in problem["remedy"]
+    there = service.http.post("/api/v1/frames?scan=1&sample=a", content=sent, headers=headers)
+    line = there.json()["remedy"].partition("`")[2].partition("`")[0]
+    assert shlex.split(line)[-1] == "http://testserver/api/v1/frames?scan=1&sample=a"
     answer = service.http.post("/api/v1/models", content=sent, headers=headers)
     assert "curl --data-binary @ZIP" in assert_refused(answer, 415, "url_encoded")["remedy"]
     assert set(service.kept().values()) == {0}

@@ -44,7 +44,8 @@ def delete(
                 err.print(Text.assemble((f"{frame_id} stays:", "red"), f" {error}"))
                 stayed += 1
                 continue
-            out.print(f"deleted: {frame_id}" + (f", {stone.labels} labels" if stone.labels else ""))
+            lost = f", with {stone.labels} label{'s' * (stone.labels > 1)}" if stone.labels else ""
+            out.print(f"deleted: {frame_id}{lost}")
     if stayed:
         raise typer.Exit(1)
 

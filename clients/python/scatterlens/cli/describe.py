@@ -12,7 +12,7 @@ from rich.text import Text
 from scatterlens.cli import options
 from scatterlens.client import Client
 from scatterlens.errors import BadArgument
-from scatterlens.schemas import FrameChanges, FrameDetail
+from scatterlens.schemas import FrameChanges, FrameDetail, FramePlace
 from scatterlens.spelling import no_such
 
 _SHOWN = ("filename", "sample", "scan", "frame_number", "technique", "proposal", "beamline")
@@ -33,11 +33,25 @@ def describe(
         list[str] | None,
         typer.Option(help="A field, motors.NAME or extra.NAME that is told no more."),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROPOSAL",
+            help="Whose record is meant where several proposals know the frame; '' = of none.",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="BEAMLINE", help="The same by beamline, where that is needed too."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     url: options.Url = None,
     key: options.Key = None,
 ) -> None:
-    """Correct what is told of a frame, and show it with its history; what is not named stays."""
+    """Correct what is told of a frame, and show it with its history; what is not named stays.
+
+    --proposal and --beamline move the frame there, with what people said of it.
+    """
     changes = options.given(
         sample=sample,
         scan=scan,
@@ -54,13 +68,21 @@ def describe(
         _forget(changes, name)
     with Client(url, key) as client:
         if changes:
-            frame = client.describe(frame_id, **changes)
+            place = _place(client, frame_id, within, at)
+            frame = client.describe(frame_id, within=place, **changes)
         else:
-            frame = client.frame(frame_id, history=True)
+            frame = client.frame(frame_id, history=True, proposal=within, beamline=at)
     if as_json:
         typer.echo(frame.model_dump_json())
     else:
         _print(frame)
+
+
+def _place(client: Client, frame_id: str, within: str | None, at: str | None) -> FramePlace | None:
+    if within is None and at is None:
+        return None
+    frame = client.frame(frame_id, proposal=within, beamline=at)
+    return FramePlace(proposal=frame.proposal, beamline=frame.beamline)
 
 
 def _forget(changes: dict[str, object], name: str) -> None:
@@ -78,7 +100,8 @@ def _forget(changes: dict[str, object], name: str) -> None:
 
 def _print(frame: FrameDetail) -> None:
     console = Console(markup=False)
-    table = Table(title=frame.frame_id, title_justify="left", show_header=False, box=None)
+    console.print(frame.frame_id, soft_wrap=True)
+    table = Table(show_header=False, box=None)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name in _SHOWN:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from scatterlens.errors import BadArgument
+
 NAMES = ("frame.cbf", "scan.h5")
 
 
@@ -21,5 +23,11 @@ def samples(
             path = folder / name
             if to is not None:
                 to.mkdir(parents=True, exist_ok=True)
-                path = Path(shutil.copyfile(path, to / name))
+                path = _copy(path, to / name)
             typer.echo(path)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    if target.exists() and target.read_bytes() != source.read_bytes():
+        raise BadArgument(f"{target} is another file: name another folder, or take it away first.")
+    return Path(shutil.copyfile(source, target))

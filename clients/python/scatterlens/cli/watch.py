@@ -17,7 +17,7 @@ from scatterlens.errors import FrameRejected
 from scatterlens.folders import home_folder
 from scatterlens.journal import Journal, journal_path
 from scatterlens.result import Result
-from scatterlens.schemas import SubmittedFrame
+from scatterlens.schemas import Reason, SubmittedFrame
 from scatterlens.watching import FolderWatch, Rules
 
 
@@ -85,7 +85,7 @@ def watch(
                 own = about if number is None else {**about, "frame_number": number}
                 return client.submit(path, frames, **own)
 
-            out.print(f"watching {folder} for {client.url}; {len(journal)} files sent before")
+            out.print(f"watching {folder} for {client.url}; {len(journal)} files dealt with before")
             with answers.heard():
                 FolderWatch(folder, rules, journal, send, tell).run()
 
@@ -95,7 +95,7 @@ def _seen(name: str, found: Result | FrameRejected) -> Text:
     if isinstance(found, FrameRejected):
         reason = reason_for(found)
         text.append("failed ", "red")
-        return text.append(f"{name}: {reason.title}. {reason.detail} {reason.remedy}.")
+        return text.append(f"{name}: {_told(reason)}")
     tags = ", ".join(f"{tag} {found.probabilities[tag]:.2f}" for tag in found.tags)
     return (
         text.append("seen ", "cyan").append(f"{name} ").append(tags or "none above its threshold")
@@ -114,5 +114,10 @@ def _line(path: Path, outcome: list[SubmittedFrame] | Exception) -> Text:
         reasons = [reason_for(outcome)]
     final = isinstance(outcome, list | FrameRejected)
     text.append("refused " if final else "waiting ", "red" if final else "yellow")
-    said = " ".join(f"{one.title}. {one.detail} {one.remedy}." for one in reasons)
+    said = " ".join(map(_told, reasons))
     return text.append(f"{path}: {said}")
+
+
+def _told(reason: Reason) -> str:
+    parts = (reason.title, reason.detail, reason.remedy)
+    return " ".join(f"{part.rstrip('.')}." for part in parts if part)

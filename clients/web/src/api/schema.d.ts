@@ -63,7 +63,8 @@ export interface paths {
          * @description Correct what is told of a frame: what is not named stays, null forgets.
          *
          *     What stood there before is kept: `GET /frames/{id}?history=true`. Within other proposals, for
-         *     which the same bytes were sent, nothing changes.
+         *     which the same bytes were sent, nothing changes; where there are several, `proposal` or
+         *     `beamline` of the address say which one is meant.
          */
         patch: operations["correct_frame_api_v1_frames__frame_id__patch"];
         trace?: never;

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from functools import partial
+from shlex import quote
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -131,7 +132,9 @@ async def submit_frames(
     In multipart, one refused file does not refuse the others: its item carries the error. Where
     all are refused the answer is an error too, with the same `items`.
     """
-    refuse_url_encoded(request, f'curl -F file=@FILE -H "Authorization: Bearer $KEY" {request.url}')
+    refuse_url_encoded(
+        request, f'curl -F file=@FILE -H "Authorization: Bearer $KEY" {quote(str(request.url))}'
+    )
     limit_body(request, gateway.settings.max_body_bytes)
     selection = read_selection(frames)
     asked = None if model is None else find_model(gateway, model)

@@ -14,7 +14,7 @@ from scatterlens_service import ledger
 from scatterlens_service.comparing.agreement import compare
 from scatterlens_service.gateway.caching import answer_unchanged, make_etag, private
 from scatterlens_service.gateway.deps import FrameModel, GatewayDep, Reader, Sender, VisibleFrame
-from scatterlens_service.gateway.errors import NotFoundError, problem_responses
+from scatterlens_service.gateway.errors import ConflictError, NotFoundError, problem_responses
 from scatterlens_service.gateway.metadata import read_changes
 from scatterlens_service.gateway.resources import Gateway
 from scatterlens_service.gateway.routes.rendering import raw_removed
@@ -37,17 +37,37 @@ def read_frame(
 
 @router.patch("", responses=problem_responses(401, 403, 404, 409, 422, 500, 503))
 def correct_frame(
-    gateway: GatewayDep, caller: Sender, frame: VisibleFrame, said: FrameChanges
+    request: Request, gateway: GatewayDep, caller: Sender, frame: VisibleFrame, said: FrameChanges
 ) -> FrameDetail:
     """Correct what is told of a frame: what is not named stays, null forgets.
 
     What stood there before is kept: `GET /frames/{id}?history=true`. Within other proposals, for
-    which the same bytes were sent, nothing changes.
+    which the same bytes were sent, nothing changes; where there are several, `proposal` or
+    `beamline` of the address say which one is meant.
     """
     changes = read_changes(said, caller)
+    if not request.query_params.keys() & {"proposal", "beamline"}:
+        _refuse_several(gateway, caller, frame)
     with ledger.writing(gateway.engine) as session:
         ledger.describe(session, frame, changes, caller)
     return _detail(gateway, caller, _read_again(gateway, frame), history=True)
+
+
+def _refuse_several(gateway: Gateway, caller: ledger.Principal, frame: ledger.FrameRow) -> None:
+    with ledger.reading(gateway.engine) as session:
+        places = ledger.places_of(session, frame.frame_id, caller)
+    if len(places) > 1:
+        known = "; ".join(
+            f"proposal {proposal or 'not told'}, beamline {beamline or 'not told'}"
+            for proposal, beamline in places
+        )
+        raise ConflictError(
+            "several_places",
+            "The frame is known in several places",
+            f"They are: {known}.",
+            "Name the `proposal`, and the `beamline` where needed, in the address of the request"
+            " (`describe --within`); empty where none was told.",
+        )
 
 
 def _detail(
