@@ -5,8 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 HOME_DIR ?=
 PORT ?= 8000
-# Tests of one file stay together: they share what is slow to make.
-PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
+# Tests of one file stay together: they share what is slow to make. The longest one begins first.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
