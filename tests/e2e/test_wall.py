@@ -23,6 +23,9 @@ def test_a_frame_appears_by_itself_with_its_picture(page, service):
 
 
 def test_nothing_moves_while_paused(page, service):
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    # What was asked for before the pause may still show what comes after it.
+    page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Pause").click()
     frame = service.send(picture(2), "second.npy")
     expect(page.get_by_text("1 new")).to_be_visible()

@@ -27,6 +27,10 @@ export function useWall(filter: WallFilter, paused: boolean): Wall {
   const [waiting, setWaiting] = useState(0);
   const busy = useRef(false);
   const again = useRef(false);
+  const isPaused = useRef(paused);
+  useEffect(() => {
+    isPaused.current = paused;
+  }, [paused]);
 
   const refresh = useCallback(async () => {
     if (busy.current) {
@@ -39,7 +43,8 @@ export function useWall(filter: WallFilter, paused: boolean): Wall {
       busy.current = false;
       if (!again.current) return;
       again.current = false;
-      void refresh();
+      // It was asked for before the pause, and nothing moves within one.
+      if (!isPaused.current) void refresh();
     }, REFRESH_MS);
   }, [load]);
 
