@@ -31,6 +31,8 @@ def test_a_frame_is_sent_seen_opened_and_found(page, service, rings: Path):
     card.click()
     expect(page).to_have_url(f"{service.url}/frames/{frame}")
     expect(page.locator("[data-testid=picture][data-pixels=full]")).to_be_visible(timeout=20_000)
+    # The key lays the first map on the frame, once the page knows of one.
+    expect(page.get_by_label("Overlay").locator("option[value='attribute:ring']")).to_be_attached()
     page.keyboard.press("o")
     expect(page.locator("[data-overlay=shown]")).to_be_visible()
 
