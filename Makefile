@@ -54,10 +54,10 @@ ui-test: .venv/testing.stamp  ## Style, types and unit tests of the browser inte
 	$(BIN)/python clients/web/build.py test
 
 e2e: .venv/testing.stamp ui  ## A real browser before the real service
-	$(BIN)/pytest $(PARALLEL) -m e2e
+	$(BIN)/pytest -m e2e
 
 e2e-short: .venv/testing.stamp ui  ## The same without the slow ones
-	$(BIN)/pytest $(PARALLEL) -m "e2e and not slow"
+	$(BIN)/pytest -m "e2e and not slow"
 
 fuzz: .venv/testing.stamp  ## Ask the served API for everything, as its description allows: half an hour
 	SCATTERLENS_TEST_EXAMPLES=100 $(BIN)/pytest tests/contract/test_schemathesis.py
