@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
 
-from scatterlens.schemas import AttributeResult, Reason, State
+from scatterlens.schemas import AttributeResult, State
 from scatterlens_service import ledger, migrations
 from scatterlens_service.ledger import (
     FrameFilter,
@@ -29,22 +29,11 @@ from scatterlens_service.ledger import (
 )
 from scatterlens_service.ledger.tables import Annotation, Job, Submission, Table, Worker
 from scatterlens_service.migrations import migrate_engine
+from support.reasons import CRASH, UNREADABLE
 from support.waiting import holds, wait_until
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
 VGG = ModelVersion("vgg", "bbbbbbbbbbbb")
-UNREADABLE = Reason(
-    type="unreadable",
-    title="Cannot be read",
-    detail="The header ends early.",
-    remedy="Send it again.",
-)
-CRASH = Reason(
-    type="decode_crashed",
-    title="Crashed",
-    detail="Twice.",
-    remedy="Look at it.",
-)
 
 
 def frame(number: int, index: int | None = None) -> NewFrame:

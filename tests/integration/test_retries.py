@@ -4,7 +4,7 @@ import threading
 
 from sqlalchemy import func, select, text
 
-from scatterlens.schemas import AttributeResult, Reason, State
+from scatterlens.schemas import AttributeResult, State
 from scatterlens_service import ledger
 from scatterlens_service.ledger import (
     ModelVersion,
@@ -14,20 +14,9 @@ from scatterlens_service.ledger import (
     Sender,
 )
 from scatterlens_service.ledger.tables import Annotation, Event
+from support.reasons import CRASH, UNREADABLE
 
 AAM = ModelVersion("aam", "aaaaaaaaaaaa")
-UNREADABLE = Reason(
-    type="unreadable",
-    title="Cannot be read",
-    detail="The header ends early.",
-    remedy="Send it again.",
-)
-CRASH = Reason(
-    type="decode_crashed",
-    title="Crashed",
-    detail="Twice.",
-    remedy="Look at it.",
-)
 ANSWER = NewAnnotation(
     [AttributeResult(id="ring", probability=0.9, threshold=0.5, tag=True)],
     0.5,

@@ -158,10 +158,8 @@ def _meant(places: Sequence[Submission], sender: Sender) -> Submission | None:
     """
     if len(places) == 1:
         return places[0]
-    untold = [
-        row for row in places if row.proposal == sender.proposal and row.beamline == sender.beamline
-    ]
-    return untold[0] if untold else None
+    named = (sender.proposal, sender.beamline)
+    return next((row for row in places if (row.proposal, row.beamline) == named), None)
 
 
 def _new_told(frame: NewFrame, sender: Sender) -> dict[str, Any]:

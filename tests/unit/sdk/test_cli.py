@@ -197,3 +197,14 @@ def test_what_hinders_an_answer_is_told_before_anybody_waits(gateway, run_cli, t
     code, _, err = run_cli("annotate", tmp_path / "frame.cbf", "--wait", "0.2")
     assert code == 1
     assert "The service says: No worker has reported" in err
+
+
+def test_samples_take_no_file_of_that_name_away(run_cli, tmp_path):
+    code, _, _ = run_cli("samples", "--to", tmp_path)
+    assert code == 0
+    assert run_cli("samples", "--to", tmp_path)[0] == 0  # the same files are no harm
+    (tmp_path / "frame.cbf").write_text("mine")
+    code, _, err = run_cli("samples", "--to", tmp_path)
+    assert code == 2
+    assert "frame.cbf is another file" in " ".join(err.split())
+    assert (tmp_path / "frame.cbf").read_text() == "mine"
