@@ -345,6 +345,24 @@ def test_a_backup_goes_neither_into_its_home_nor_over_another(tmp_path, archive,
         assert why in done.output
 
 
+def test_a_disk_that_takes_no_more_is_said_in_one_line_and_nothing_is_left(tmp_path, home):
+    """The system allows its files no more than some bytes, as a full disk would."""
+    code = (
+        "import resource, sys; from scatterlens.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000));"
+        "sys.argv[0] = 'scatterlens'; main()"
+    )
+    BlobFolder(Settings(home=home).blob_folder).put_bytes(os.urandom(1_000_000))
+    target = tmp_path / "saved.tar"
+    command = [sys.executable, "-c", code, "backup", str(target), "--home", str(home)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 2
+    assert "No backup was made: " in run.stderr
+    assert "Look at the disk" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert list(tmp_path.glob("saved*")) == []
+
+
 def test_there_is_no_backup_of_nothing(tmp_path):
     done = run(backup_command, str(tmp_path / "x"), "--home", str(tmp_path / "empty"))
     assert done.exit_code == 2
